@@ -1,0 +1,33 @@
+/*
+ * A buffer is a growing run of bytes with one owner: text under construction, the tail of something
+ * that has not arrived whole. Zero-initialised it is empty and owns nothing. Not thread-safe.
+ */
+#ifndef COMMON_BUFFER_H
+#define COMMON_BUFFER_H
+
+#include <stddef.h>
+
+struct buffer {
+    unsigned char *data;
+    size_t size;     /* bytes in use */
+    size_t capacity; /* bytes allocated */
+};
+
+/* Frees the bytes; the buffer is empty and usable again. */
+void buffer_deinit(struct buffer *buffer);
+
+/* Makes room for `more` further bytes and returns where they go; `size` does not change. */
+unsigned char *buffer_reserve(struct buffer *buffer, size_t more);
+
+void buffer_append(struct buffer *buffer, const void *data, size_t size);
+
+void buffer_append_text(struct buffer *buffer, const char *text);
+
+/* Appends what printf would print. */
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Removes the first `size` bytes. */
+void buffer_consume(struct buffer *buffer, size_t size);
+
+#endif

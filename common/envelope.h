@@ -1,0 +1,21 @@
+/*
+ * Messages as bytes on the bus: the protobuf `Envelope` of proto/bus.proto. Pure: no I/O.
+ */
+#ifndef COMMON_ENVELOPE_H
+#define COMMON_ENVELOPE_H
+
+#include <stddef.h>
+
+#include "common/buffer.h"
+#include "common/message.h"
+
+/* Appends the message to `output`; epoch and offset only where they are set. */
+void envelope_append(struct buffer *output, const struct message *message);
+
+/*
+ * Reads an envelope. Returns 0 and a new message, or UV_EPROTO where the bytes are no envelope, the
+ * channel or epoch breaks its limits, the kind is unknown, or the data is more than `data_limit` bytes.
+ */
+int envelope_read(const void *bytes, size_t size, size_t data_limit, struct message **message);
+
+#endif

@@ -1,0 +1,98 @@
+#include "common/http_request.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include <uv.h>
+
+#include "common/percent.h"
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) != 0)
+            continue;
+        if (value)
+            return NULL;
+        value = request->headers[i].value;
+    }
+    return value;
+}
+
+size_t http_request_header_count(const struct http_request *request, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcasecmp(request->headers[i].name, name) == 0)
+            count++;
+    return count;
+}
+
+/* RFC 9110 §5.6.1 */
+static bool list_has_token(const char *list, const char *token)
+{
+    size_t token_size = strlen(token);
+
+    for (;;) {
+        list += strspn(list, " \t,");
+        if (*list == '\0')
+            return false;
+
+        size_t item_size = strcspn(list, ",");
+        size_t size = item_size;
+
+        while (list[size - 1] == ' ' || list[size - 1] == '\t')
+            size--;
+        if (size == token_size && strncasecmp(list, token, size) == 0)
+            return true;
+        list += item_size;
+    }
+}
+
+bool http_request_header_has_token(const struct http_request *request, const char *name,
+                                   const char *token)
+{
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcasecmp(request->headers[i].name, name) == 0 &&
+            list_has_token(request->headers[i].value, token))
+            return true;
+    return false;
+}
+
+/* Where the value of the first `name=` begins, or NULL. */
+static const char *find_query_value(const char *query, const char *name)
+{
+    size_t name_size = strlen(name);
+
+    for (;;) {
+        if (strncmp(query, name, name_size) == 0 && query[name_size] == '=')
+            return query + name_size + 1;
+        query += strcspn(query, "&");
+        if (*query == '\0')
+            return NULL;
+        query++;
+    }
+}
+
+int http_query_value(const char *query, const char *name, char *value, size_t limit)
+{
+    const char *text = find_query_value(query, name);
+    size_t size = 0;
+
+    if (!text)
+        return UV_ENOENT;
+    while (*text && *text != '&') {
+        int byte = *text == '+' ? (text++, ' ') : percent_decode(&text);
+
+        if (byte <= 0)
+            return UV_EINVAL;
+        if (size == limit)
+            return UV_E2BIG;
+        value[size++] = (char)byte;
+    }
+    value[size] = '\0';
+    return (int)size;
+}

@@ -1,0 +1,72 @@
+/*
+ * HTTP/1.1 requests out of bytes (RFC 9112), by http-parser with stricter rules on top: no I/O, no
+ * loop. A reader is made for the time in which a connection speaks HTTP and thrown away with it;
+ * requests come one after another from the same reader (keep-alive, pipelining). The pieces in
+ * which bytes arrive make no difference to the result.
+ *
+ * We serve pages, health and WebSocket handshakes, so a request with a body is refused (413).
+ */
+#ifndef COMMON_HTTP_REQUEST_H
+#define COMMON_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HTTP_HEADER_COUNT_LIMIT 100
+
+struct http_header {
+    const char *name;  /* zero-terminated, as sent */
+    const char *value; /* zero-terminated, white space around it removed */
+};
+
+struct http_request {
+    const char *method; /* "GET" */
+    const char *target; /* as sent: origin-form or absolute-form */
+    const char *path;   /* percent-decoded; starts with '/' */
+    const char *query;  /* after the '?', still encoded; "" where there is none */
+    int minor_version;  /* HTTP/1.x */
+    bool keep_alive;    /* the connection may carry another request afterwards */
+    bool is_upgrade; /* Connection: upgrade with an Upgrade header; bytes after it are not HTTP */
+    size_t header_count;
+    const struct http_header *headers;
+};
+
+enum http_read { HTTP_MORE, HTTP_REQUEST, HTTP_ERROR };
+
+struct http_request_reader;
+
+/* A reader that refuses a request line plus headers of more than `limit_bytes`, counting every byte
+ * up to the end of the empty line (431; 414 where the request line alone is longer). */
+struct http_request_reader *http_request_reader_create(size_t limit_bytes);
+void http_request_reader_destroy(struct http_request_reader *reader);
+
+/*
+ * Takes bytes up to the end of one request. Sets `consumed`; bytes beyond belong to what follows.
+ * HTTP_REQUEST: `*request` is valid until the next call. HTTP_ERROR: `*status` is the answer to
+ * send (400, 413, 414, 431, 501, 505), and the connection must end: any further call says the same.
+ */
+enum http_read http_request_read(struct http_request_reader *reader, const unsigned char *data,
+                                 size_t size, size_t *consumed, const struct http_request **request,
+                                 int *status);
+
+/* True if not a single byte of a next request has arrived, and there was no error. */
+bool http_request_reader_is_idle(const struct http_request_reader *reader);
+
+/* The value of the only header with this name (any case), NULL if there is none or several. */
+const char *http_request_header(const struct http_request *request, const char *name);
+
+/* How many headers have this name (any case). */
+size_t http_request_header_count(const struct http_request *request, const char *name);
+
+/* True if any header of this name has `token` in its comma-separated list (any case). */
+bool http_request_header_has_token(const struct http_request *request, const char *name,
+                                   const char *token);
+
+/*
+ * The percent-decoded value of the first `name=` in the query ('+' means a space). Returns its size
+ * and writes at most `limit` bytes plus a zero; UV_ENOENT where there is none, UV_E2BIG where it is
+ * longer, UV_EINVAL where an escape is broken or yields a zero byte.
+ */
+int http_query_value(const char *query, const char *name, char *value, size_t limit);
+
+#endif

@@ -1,0 +1,456 @@
+/*
+ * http-parser walks over the bytes as they come, so that nonsense ends at its first bad byte and
+ * not at a deadline. The raw head is kept in one buffer; the parser's callbacks only note where its
+ * parts lie, and once it is whole, zero bytes are written over the separators behind each part.
+ *
+ * Distributions build http-parser without its strict mode (a space in a header name, a CR with
+ * anything behind it, "HTTQ/1.1"), and even the strict one takes a bare LF and folded lines. What
+ * two parsers in a row may read differently is how requests are smuggled, so the whole head is
+ * checked against RFC 9112 here before any of it is believed.
+ *
+ * Each verdict depends on the bytes alone, never on the pieces they came in: what is checked while
+ * bytes arrive is checked byte by byte, all else when the head is whole.
+ */
+#include "common/http_request.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <uv.h>
+
+/* http-parser has an HTTP_REQUEST too: a kind of parser. */
+#define HTTP_REQUEST HTTP_PARSER_REQUEST
+#include <http_parser.h>
+#undef HTTP_REQUEST
+
+#include "common/buffer.h"
+#include "common/memory.h"
+#include "common/percent.h"
+
+/* Offsets in the head. */
+struct span {
+    size_t start;
+    size_t end;
+};
+
+struct field {
+    struct span name;
+    struct span value;
+};
+
+enum reader_state { READER_READING, READER_WHOLE, READER_FAILED };
+
+struct http_request_reader {
+    enum reader_state state;
+    int status; /* of a reader that failed */
+    size_t limit_bytes;
+    struct http_parser parser;
+    struct buffer head; /* request line, headers, empty line: as sent, until the head is whole */
+    struct span target;
+    struct field *fields;
+    size_t field_count; /* HTTP_HEADER_COUNT_LIMIT + 1: too many, and not noted */
+    size_t field_capacity;
+    char *path;
+    struct http_header *headers;
+    struct http_request request;
+};
+
+/* Callbacks of http-parser: a part may come in several calls, but they are adjacent. */
+
+static void span_add(struct span *span, const struct http_request_reader *reader, const char *at,
+                     size_t size)
+{
+    size_t start = (size_t)(at - (const char *)reader->head.data);
+
+    if (span->end == 0)
+        span->start = start;
+    span->end = start + size;
+}
+
+static int on_target(struct http_parser *parser, const char *at, size_t size)
+{
+    struct http_request_reader *reader = parser->data;
+
+    span_add(&reader->target, reader, at, size);
+    return 0;
+}
+
+static struct field *last_field(struct http_request_reader *reader)
+{
+    if (reader->field_count == 0 || reader->field_count > HTTP_HEADER_COUNT_LIMIT)
+        return NULL;
+    return &reader->fields[reader->field_count - 1];
+}
+
+/* NULL beyond the limit. */
+static struct field *add_field(struct http_request_reader *reader)
+{
+    if (reader->field_count >= HTTP_HEADER_COUNT_LIMIT) {
+        reader->field_count = HTTP_HEADER_COUNT_LIMIT + 1;
+        return NULL;
+    }
+    if (reader->field_count == reader->field_capacity) {
+        reader->field_capacity = reader->field_capacity ? reader->field_capacity * 2 : 16;
+        reader->fields =
+            memory_resize(reader->fields, reader->field_capacity * sizeof(*reader->fields));
+    }
+    assert(reader->fields);
+
+    struct field *field = &reader->fields[reader->field_count++];
+
+    *field = (struct field){0};
+    return field;
+}
+
+static int on_field(struct http_parser *parser, const char *at, size_t size)
+{
+    struct http_request_reader *reader = parser->data;
+    struct field *field = last_field(reader);
+
+    if (!field || at != (const char *)reader->head.data + field->name.end)
+        field = add_field(reader);
+    if (field)
+        span_add(&field->name, reader, at, size);
+    return 0;
+}
+
+static int on_value(struct http_parser *parser, const char *at, size_t size)
+{
+    struct http_request_reader *reader = parser->data;
+    struct field *field = last_field(reader);
+
+    if (field && size > 0) /* an empty value is told of when the next line has begun */
+        span_add(&field->value, reader, at, size);
+    return 0;
+}
+
+/* The parser stops before the last LF of the head, and never sees a body. */
+static int on_head_complete(struct http_parser *parser)
+{
+    http_parser_pause(parser, 1);
+    return 0;
+}
+
+static const struct http_parser_settings callbacks = {
+    .on_url = on_target,
+    .on_header_field = on_field,
+    .on_header_value = on_value,
+    .on_headers_complete = on_head_complete,
+};
+
+/* RFC 9110 §5.6.2 */
+static bool is_token_character(unsigned char character)
+{
+    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'Z') ||
+           (character >= 'a' && character <= 'z') ||
+           (character != 0 && strchr("!#$%&'*+-.^_`|~", character));
+}
+
+static bool is_blank(char character)
+{
+    return character == ' ' || character == '\t';
+}
+
+/* RFC 9112 §2.2 lets a client send empty lines before its request. */
+static size_t request_line_start(const struct buffer *head)
+{
+    size_t start = 0;
+
+    while (start < head->size && (head->data[start] == '\r' || head->data[start] == '\n'))
+        start++;
+    return start;
+}
+
+/* Every line ends in CRLF, none begins with white space (RFC 9112 §2.2, §5.2), and there are no
+ * other control characters than tabs. */
+static bool has_strict_lines(const unsigned char *text, size_t size)
+{
+    for (size_t at = 0; at < size; at++) {
+        unsigned char next = at + 1 < size ? text[at + 1] : 0;
+
+        switch (text[at]) {
+        case '\r':
+            if (next != '\n')
+                return false;
+            break;
+        case '\n':
+            if (at == 0 || text[at - 1] != '\r' || is_blank((char)next))
+                return false;
+            break;
+        case '\t':
+            break;
+        default:
+            if (text[at] < 0x20 || text[at] == 0x7f)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* One space on either side of a target of printable ASCII, and the name of the protocol as it is
+ * (RFC 9112 §3); method and version have passed the parser. */
+static bool has_strict_request_line(const struct http_request_reader *reader, size_t start)
+{
+    static const char protocol[] = " HTTP/";
+    static const size_t version_size = 3;
+    const struct buffer *head = &reader->head;
+    size_t method_size = strlen(http_method_str(reader->parser.method));
+    size_t line_end = reader->target.end + sizeof(protocol) - 1 + version_size;
+
+    if (reader->target.start != start + method_size + 1 || line_end >= head->size ||
+        memcmp(head->data + reader->target.end, protocol, sizeof(protocol) - 1) != 0 ||
+        head->data[line_end] != '\r')
+        return false;
+    for (size_t at = reader->target.start; at < reader->target.end; at++)
+        if (head->data[at] <= 0x20 || head->data[at] >= 0x7f || head->data[at] == '#')
+            return false;
+    return true;
+}
+
+static bool is_token(const unsigned char *text, size_t size)
+{
+    for (size_t at = 0; at < size; at++)
+        if (!is_token_character(text[at]))
+            return false;
+    return size > 0;
+}
+
+static const char *terminate(struct buffer *head, const struct span *span)
+{
+    if (span->end == 0) /* an empty value */
+        return "";
+    head->data[span->end] = '\0';
+    return (const char *)head->data + span->start;
+}
+
+static int take_headers(struct http_request_reader *reader)
+{
+    struct buffer *head = &reader->head;
+
+    if (reader->field_count > HTTP_HEADER_COUNT_LIMIT)
+        return 431;
+    reader->headers =
+        memory_resize(reader->headers, (reader->field_count + 1) * sizeof(*reader->headers));
+    for (size_t i = 0; i < reader->field_count; i++) {
+        struct field *field = &reader->fields[i];
+
+        if (!is_token(head->data + field->name.start, field->name.end - field->name.start))
+            return 400;
+        while (field->value.end > field->value.start &&
+               is_blank((char)head->data[field->value.end - 1]))
+            field->value.end--;
+        reader->headers[i] =
+            (struct http_header){terminate(head, &field->name), terminate(head, &field->value)};
+    }
+    reader->request.headers = reader->headers;
+    reader->request.header_count = reader->field_count;
+    return 0;
+}
+
+/* Where the path of an origin-form or absolute-form target begins (RFC 9112 §3.2); NULL for the
+ * other forms, which are for proxies and for the server as a whole. */
+static const char *path_of_target(const char *target)
+{
+    if (*target == '/')
+        return target;
+
+    const char *authority = strstr(target, "://");
+
+    if (!authority)
+        return NULL;
+    authority += strlen("://");
+
+    size_t authority_size = strcspn(authority, "/?");
+
+    return authority_size > 0 ? authority + authority_size : NULL;
+}
+
+static int take_target(struct http_request_reader *reader)
+{
+    const char *target = terminate(&reader->head, &reader->target);
+    const char *text = path_of_target(target);
+    size_t size = 0;
+
+    if (!text)
+        return 400;
+    reader->path = memory_resize(reader->path, strlen(text) + 2);
+    if (*text != '/') /* http://host, http://host?query */
+        reader->path[size++] = '/';
+    while (*text && *text != '?') {
+        int byte = percent_decode(&text);
+
+        if (byte < 0x20 || byte == 0x7f)
+            return 400;
+        reader->path[size++] = (char)byte;
+    }
+    reader->path[size] = '\0';
+    reader->request.target = target;
+    reader->request.path = reader->path;
+    reader->request.query = *text ? text + 1 : text;
+    return 0;
+}
+
+/* Two sayings about the length of a body are an attempt to smuggle (RFC 9112 §6.1, §6.3). */
+static int check_body(const struct http_request_reader *reader)
+{
+    const struct http_request *request = &reader->request;
+    size_t lengths = http_request_header_count(request, "Content-Length");
+    size_t encodings = http_request_header_count(request, "Transfer-Encoding");
+
+    if (lengths > 1 || (lengths > 0 && encodings > 0))
+        return 400;
+    if (encodings > 0 || (lengths > 0 && reader->parser.content_length > 0))
+        return 413;
+    return 0;
+}
+
+/* Makes the request of a head that is whole. Returns 0 or the status to refuse with. */
+static int take_head(struct http_request_reader *reader)
+{
+    const struct http_parser *parser = &reader->parser;
+    struct http_request *request = &reader->request;
+    size_t start = request_line_start(&reader->head);
+    int status;
+
+    if (!has_strict_lines(reader->head.data + start, reader->head.size - start))
+        return 400;
+    /* HTTP/0.9 has no version in its request line. */
+    if (parser->http_major == 0 && parser->http_minor == 9)
+        return 505;
+    if (!has_strict_request_line(reader, start))
+        return 400;
+    if (parser->http_major != 1 || parser->http_minor > 1)
+        return 505;
+    if (parser->method == HTTP_CONNECT)
+        return 400;
+    if ((status = take_headers(reader)) != 0 || (status = take_target(reader)) != 0 ||
+        (status = check_body(reader)) != 0)
+        return status;
+
+    request->method = http_method_str(parser->method);
+    request->minor_version = parser->http_minor;
+    request->keep_alive = !http_request_header_has_token(request, "Connection", "close") &&
+                          (request->minor_version > 0 ||
+                           http_request_header_has_token(request, "Connection", "keep-alive"));
+    request->is_upgrade = http_request_header_has_token(request, "Connection", "upgrade") &&
+                          http_request_header_count(request, "Upgrade") > 0;
+    return 0;
+}
+
+static void begin_request(struct http_request_reader *reader)
+{
+    reader->state = READER_READING;
+    reader->head.size = 0;
+    reader->target = (struct span){0};
+    reader->field_count = 0;
+    reader->request = (struct http_request){0};
+    http_parser_init(&reader->parser, HTTP_PARSER_REQUEST);
+    reader->parser.data = reader;
+}
+
+/* The library's own limit is one for the whole process and at 80 KiB; ours is per reader. */
+static void lift_library_limit(void)
+{
+    http_parser_set_max_header_size(UINT32_MAX);
+}
+
+struct http_request_reader *http_request_reader_create(size_t limit_bytes)
+{
+    static uv_once_t once = UV_ONCE_INIT;
+    struct http_request_reader *reader = memory_zeroed(1, sizeof(*reader));
+
+    uv_once(&once, lift_library_limit);
+    reader->limit_bytes = limit_bytes;
+    begin_request(reader);
+    return reader;
+}
+
+void http_request_reader_destroy(struct http_request_reader *reader)
+{
+    if (!reader)
+        return;
+    buffer_deinit(&reader->head);
+    memory_free(reader->fields);
+    memory_free(reader->headers);
+    memory_free(reader->path);
+    memory_free(reader);
+}
+
+/* A method is a token that we may not know (501); what cannot be one is no HTTP at all. */
+static int status_of_parse_error(const struct http_parser *parser, unsigned char culprit)
+{
+    if (HTTP_PARSER_ERRNO(parser) == HPE_INVALID_METHOD && is_token_character(culprit))
+        return 501;
+    return 400;
+}
+
+static int status_of_long_head(const struct buffer *head)
+{
+    size_t start = request_line_start(head);
+
+    return head->size > start && memchr(head->data + start, '\n', head->size - start) ? 431 : 414;
+}
+
+/* Reads `size` bytes that the limit has room for. Returns how many belong to this request; sets
+ * `status`, and the state when the request is whole. */
+static size_t read_piece(struct http_request_reader *reader, const unsigned char *data, size_t size,
+                         int *status)
+{
+    struct buffer *head = &reader->head;
+
+    *status = 0;
+    if (size == 0) /* to the parser, the end of the stream */
+        return 0;
+    buffer_append(head, data, size);
+
+    const char *piece = (const char *)head->data + head->size - size;
+    size_t used = http_parser_execute(&reader->parser, &callbacks, piece, size);
+
+    switch (HTTP_PARSER_ERRNO(&reader->parser)) {
+    case HPE_OK:
+        return size;
+    case HPE_PAUSED:
+        used++; /* the last LF, see on_head_complete */
+        head->size -= size - used;
+        *status = take_head(reader);
+        if (*status == 0)
+            reader->state = READER_WHOLE;
+        return used;
+    default:
+        *status = status_of_parse_error(&reader->parser, (unsigned char)piece[used]);
+        return size;
+    }
+}
+
+enum http_read http_request_read(struct http_request_reader *reader, const unsigned char *data,
+                                 size_t size, size_t *consumed, const struct http_request **request,
+                                 int *status)
+{
+    *consumed = 0;
+    if (reader->state == READER_WHOLE)
+        begin_request(reader);
+    if (reader->state == READER_READING) {
+        size_t room = reader->limit_bytes - reader->head.size;
+        size_t piece_size = size < room ? size : room;
+
+        *consumed = read_piece(reader, data, piece_size, &reader->status);
+        if (reader->state == READER_WHOLE) {
+            *request = &reader->request;
+            return HTTP_REQUEST;
+        }
+        if (reader->status == 0 && piece_size < size)
+            reader->status = status_of_long_head(&reader->head);
+        if (reader->status == 0)
+            return HTTP_MORE;
+        reader->state = READER_FAILED;
+    }
+    *status = reader->status;
+    return HTTP_ERROR;
+}
+
+bool http_request_reader_is_idle(const struct http_request_reader *reader)
+{
+    return reader->state == READER_WHOLE ||
+           (reader->state == READER_READING && reader->head.size == 0);
+}

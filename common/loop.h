@@ -1,0 +1,47 @@
+/*
+ * A loop is a libuv loop with what each of our threads has once: the buffer that every socket of the
+ * loop is read into, and the wheel of deadlines. A `uv_loop_t *` that our code meets in a handle is
+ * always the first member of a `struct loop`.
+ */
+#ifndef COMMON_LOOP_H
+#define COMMON_LOOP_H
+
+#include <uv.h>
+
+#include "common/wheel.h"
+
+#define LOOP_READ_BUFFER_BYTES (64 * 1024)
+
+struct loop {
+    uv_loop_t uv; /* must stay first */
+    struct wheel wheel;
+    unsigned char read_buffer[LOOP_READ_BUFFER_BYTES];
+};
+
+/*
+ * A waiter is a deadline with the function to call when it is reached; every deadline set on a
+ * loop's wheel is one.
+ */
+struct waiter {
+    struct deadline deadline;
+    void (*expired)(struct waiter *waiter);
+};
+
+/* Prepares a loop; returns 0 or a libuv error. */
+int loop_init(struct loop *loop);
+
+/* Closes the wheel and, once every handle has been closed, the loop. Asserts that none is left. */
+void loop_deinit(struct loop *loop);
+
+/* Milliseconds of the loop's cached monotonic clock. */
+uint64_t loop_now_ms(const struct loop *loop);
+
+void waiter_init(struct waiter *waiter, void (*expired)(struct waiter *waiter));
+
+/* Calls the waiter's function `delay_ms` from now (coarse, see wheel.h), instead of any time set before. */
+void loop_wait(struct loop *loop, struct waiter *waiter, uint64_t delay_ms);
+
+/* Forgets the waiter; harmless if it is not set. */
+void loop_cancel(struct loop *loop, struct waiter *waiter);
+
+#endif

@@ -1,0 +1,436 @@
+#include "gateway/bus_redis.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/random.h"
+#include "gateway/redis_attach.h"
+
+/*
+ * The Redis bus: two connections, a publisher, and the subscribed channels.
+ *
+ * On the command connection the scripts are loaded, then HELLO asks for the life of the data.
+ * Another life than the one we knew means that Redis was restarted or replaced and may have lost
+ * the last moments, or everything. The gateways then know more than Redis, each a different part of
+ * it: every channel is compared at once, and what is missing is restored (redis_attach.c), while
+ * publishes rest for REST_MS so that nobody numbers new messages before the last gateway is back.
+ * Afterwards what was not known to be safe is published again (redis_publisher.c).
+ *
+ * The bus is up while both connections are. Each works on without the other: publishes are
+ * acknowledged without a subscriber, and live messages come without commands.
+ */
+
+#define REST_MS       1500 /* longer than a link's longest wait between two attempts */
+#define REST_LIMIT_MS 5000 /* whatever Redis says */
+#define TICK_MS       250
+#define WARN_EVERY_MS 5000
+#define TAIL_MESSAGES 1024
+
+static struct redis_bus *of_bus(struct bus *bus)
+{
+    return container_of(bus, struct redis_bus, bus);
+}
+
+/* What the other files build their commands with. */
+
+struct redis_command *redis_bus_begin(struct redis_bus *bus, enum redis_script script,
+                                      unsigned keys)
+{
+    redis_command_begin(&bus->command);
+    redis_command_add_text(&bus->command, "EVALSHA");
+    redis_command_add(&bus->command, bus->scripts[script], REDIS_SHA_SIZE);
+    redis_command_add_number(&bus->command, keys);
+    return &bus->command;
+}
+
+void redis_bus_add_key(struct redis_bus *bus, const char *channel, size_t channel_size,
+                       const char *end)
+{
+    redis_key(&bus->command.bytes, bus->prefix, channel, channel_size, end);
+    redis_command_end_word(&bus->command);
+}
+
+void redis_bus_add_history(struct redis_bus *bus)
+{
+    const struct bus_settings *settings = &bus->bus.settings;
+    bool has_history = settings->history_size > 0 && settings->history_ttl_ms > 0;
+
+    redis_command_add_number(&bus->command, has_history ? settings->history_size : 0);
+    redis_command_add_number(&bus->command, settings->history_ttl_ms);
+}
+
+void redis_bus_add_topic(struct redis_bus *bus, const char *channel, size_t channel_size)
+{
+    redis_topic(&bus->command.bytes, bus->prefix, bus->url.database, channel, channel_size);
+    redis_command_end_word(&bus->command);
+}
+
+void redis_bus_add_fresh_epoch(struct redis_bus *bus)
+{
+    /* A count from a random start, scattered by a bijection (the finalizer of splitmix64): unique
+     * within this process, and as good as random among several. */
+    uint64_t id = bus->epoch_seed + ++bus->epoch_count;
+    char text[REDIS_ID_SIZE + 1];
+
+    id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9u;
+    id = (id ^ (id >> 27)) * 0x94d049bb133111ebu;
+    redis_format_id(text, id ^ (id >> 31));
+    redis_command_add_text(&bus->command, text);
+}
+
+bool redis_bus_may_warn(struct redis_bus *bus, enum redis_warning warning)
+{
+    uint64_t now = loop_now_ms(bus->bus.loop);
+
+    if (bus->warned_ms[warning] != 0 && now - bus->warned_ms[warning] < WARN_EVERY_MS)
+        return false;
+    bus->warned_ms[warning] = now;
+    return true;
+}
+
+/* Scripts and hello. */
+
+static void on_loaded(void *context, uint64_t script, const redisReply *reply)
+{
+    struct redis_bus *bus = context;
+
+    bus->is_loading = false;
+    if (!reply)
+        return;
+    if (redis_reply_is_error(reply))
+        redis_link_drop(&bus->commands, reply->str);
+    else if (!redis_reply_copy_text(reply, bus->scripts[script], REDIS_SHA_SIZE) ||
+             strlen(bus->scripts[script]) != REDIS_SHA_SIZE)
+        redis_link_drop(&bus->commands, "SCRIPT LOAD answered nonsense");
+}
+
+static void load_scripts(struct redis_bus *bus)
+{
+    bus->is_loading = true;
+    for (unsigned script = 0; script < REDIS_SCRIPT_COUNT; script++) {
+        redis_command_begin(&bus->command);
+        redis_command_add_text(&bus->command, "SCRIPT");
+        redis_command_add_text(&bus->command, "LOAD");
+        redis_script_text((enum redis_script)script, &bus->command.bytes);
+        redis_command_end_word(&bus->command);
+        redis_command_send(&bus->command, &bus->commands, on_loaded, bus, script);
+    }
+}
+
+enum redis_fault redis_bus_fault(struct redis_bus *bus, const redisReply *reply)
+{
+    enum redis_fault fault = redis_fault_of(reply->str);
+
+    if (fault == REDIS_FAULT_SERVER) {
+        redis_link_drop(&bus->commands, reply->str);
+    } else if (fault == REDIS_FAULT_SCRIPT) {
+        if (redis_link_is_ready(&bus->commands) && !bus->is_loading) {
+            log_event(LOG_INFO, log_name("redis forgot the scripts"));
+            load_scripts(bus);
+        }
+        fault = REDIS_FAULT_RETRY;
+    } else if (fault == REDIS_FAULT_RETRY && strncmp(reply->str, "GAP", 3) != 0 &&
+               redis_bus_may_warn(bus, REDIS_WARNING_REFUSED)) {
+        log_event(LOG_WARNING, log_name("redis refuses for now"), log_text("reason", reply->str));
+    }
+    return fault;
+}
+
+static void update_state(struct redis_bus *bus)
+{
+    bool is_up = bus->is_usable && redis_link_is_ready(&bus->subscriber);
+
+    if (bus->is_closing)
+        return;
+    bus_set_state(&bus->bus, is_up ? BUS_UP : BUS_DOWN);
+    if (!is_up)
+        redis_channels_tell_all(bus);
+}
+
+static void end_rest(struct redis_bus *bus)
+{
+    bool is_new_life = bus->is_new_life;
+
+    bus->is_resting = false;
+    bus->is_new_life = false;
+    /* Positions first: what we publish next must come after them. */
+    redis_attach_all(bus);
+    redis_publisher_resume(&bus->publisher, is_new_life);
+}
+
+static void on_rested(struct waiter *waiter)
+{
+    end_rest(container_of(waiter, struct redis_bus, rest));
+}
+
+static void begin_new_life(struct redis_bus *bus)
+{
+    log_event(LOG_WARNING, log_name("redis has another life"), log_text("life", bus->life));
+    bus->is_new_life = true;
+    for (struct list *link = bus->channels.all.next; link != &bus->channels.all; link = link->next)
+        container_of(link, struct redis_channel, link)->must_check = true;
+    /* A connection from before may still hang on to the server that was replaced. */
+    if (redis_link_is_ready(&bus->subscriber) && bus->subscriber.ready_ms <= bus->lost_ms)
+        redis_link_drop(&bus->subscriber, "the server was replaced");
+}
+
+static void become_usable(struct redis_bus *bus, const struct redis_hello *hello)
+{
+    bool is_other_life =
+        hello->id[0] != '\0' && bus->life[0] != '\0' && strcmp(hello->id, bus->life) != 0;
+
+    if (hello->id[0] != '\0')
+        memcpy(bus->life, hello->id, sizeof(bus->life));
+    if (bus->was_usable)
+        metric_add(&bus->bus.stats.reconnects, 1);
+    bus->was_usable = true;
+    bus->is_usable = true;
+    bus->is_resting = hello->rest_ms > 0;
+    if (is_other_life)
+        begin_new_life(bus);
+    update_state(bus);
+    if (!bus->is_resting) {
+        end_rest(bus);
+        return;
+    }
+    redis_attach_all(bus);
+    loop_wait(bus->bus.loop, &bus->rest,
+              hello->rest_ms < REST_LIMIT_MS ? hello->rest_ms : REST_LIMIT_MS);
+}
+
+static void on_hello(void *context, uint64_t tag, const redisReply *reply)
+{
+    struct redis_bus *bus = context;
+    struct redis_hello hello;
+
+    (void)tag;
+    if (!reply)
+        return;
+    if (redis_reply_is_error(reply))
+        redis_link_drop(&bus->commands, reply->str);
+    else if (!redis_read_hello(reply, &hello))
+        redis_link_drop(&bus->commands, "the hello script answered nonsense");
+    else
+        become_usable(bus, &hello);
+}
+
+/* Asks as soon as the last script is loaded. */
+static void on_last_loaded(void *context, uint64_t tag, const redisReply *reply)
+{
+    struct redis_bus *bus = context;
+    struct redis_command *command;
+
+    (void)tag;
+    if (!reply || !redis_link_is_ready(&bus->commands))
+        return;
+    command = redis_bus_begin(bus, REDIS_SCRIPT_HELLO, 1);
+    buffer_printf(&command->bytes, "%s:boot", bus->prefix);
+    redis_command_end_word(command);
+    redis_command_add_text(command, bus->life);
+    redis_bus_add_fresh_epoch(bus);
+    redis_command_add_number(command, REST_MS);
+    redis_command_send(command, &bus->commands, on_hello, bus, 0);
+}
+
+/* The connections. */
+
+static void on_commands_ready(struct redis_link *link)
+{
+    struct redis_bus *bus = container_of(link, struct redis_bus, commands);
+
+    load_scripts(bus);
+    redis_command_begin(&bus->command);
+    redis_command_add_text(&bus->command, "PING");
+    redis_command_send(&bus->command, link, on_last_loaded, bus, 0);
+}
+
+static void on_commands_down(struct redis_link *link)
+{
+    struct redis_bus *bus = container_of(link, struct redis_bus, commands);
+
+    bus->is_usable = false;
+    bus->is_resting = false;
+    bus->lost_ms = loop_now_ms(bus->bus.loop);
+    loop_cancel(bus->bus.loop, &bus->rest);
+    redis_publisher_hold(&bus->publisher);
+    update_state(bus);
+}
+
+static void on_subscriber_ready(struct redis_link *link)
+{
+    struct redis_bus *bus = container_of(link, struct redis_bus, subscriber);
+
+    redis_channels_subscriber_ready(bus);
+    update_state(bus);
+}
+
+static void on_subscriber_down(struct redis_link *link)
+{
+    struct redis_bus *bus = container_of(link, struct redis_bus, subscriber);
+
+    redis_channels_subscriber_down(bus);
+    update_state(bus);
+}
+
+static void on_pushed(struct redis_link *link, const redisReply *reply)
+{
+    redis_channels_pushed(container_of(link, struct redis_bus, subscriber), reply);
+}
+
+/* Time. */
+
+static void on_tick(struct waiter *waiter)
+{
+    struct redis_bus *bus = container_of(waiter, struct redis_bus, tick);
+
+    redis_channels_tick(bus);
+    redis_attach_retry(bus);
+    redis_publisher_trim(&bus->publisher);
+    loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
+}
+
+/* bus.c fills in the settings after bus_redis_open, so the work starts with the loop. */
+static void start(struct redis_bus *bus)
+{
+    const struct bus_settings *settings = &bus->bus.settings;
+    size_t message = (size_t)settings->message_limit_bytes + REDIS_ENVELOPE_EXTRA;
+    size_t history = (size_t)settings->history_size;
+
+    bus->channels.tails.message_limit = history < TAIL_MESSAGES ? history : TAIL_MESSAGES;
+    redis_link_start(&bus->commands, REDIS_ATTACH_BYTES + REDIS_ATTACH_BATCH * message);
+    redis_link_start(&bus->subscriber, message + REDIS_ENVELOPE_EXTRA);
+    loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
+}
+
+static void on_chores(uv_prepare_t *prepare)
+{
+    struct redis_bus *bus = container_of(prepare, struct redis_bus, chores);
+
+    uv_prepare_stop(prepare);
+    if (bus->commands.byte_limit == 0)
+        start(bus);
+    redis_channels_tell_untold(bus);
+}
+
+void redis_bus_tell_soon(struct redis_bus *bus)
+{
+    uv_prepare_start(&bus->chores, on_chores);
+}
+
+/* The operations. */
+
+static void subscribe(struct bus *bus, const char *channel, size_t channel_size)
+{
+    redis_channel_subscribe(of_bus(bus), channel, channel_size);
+}
+
+static void unsubscribe(struct bus *bus, const char *channel, size_t channel_size)
+{
+    redis_channel_unsubscribe(of_bus(bus), channel, channel_size);
+}
+
+static void publish(struct bus *bus, struct bus_publish *publish_)
+{
+    redis_publisher_add(&of_bus(bus)->publisher, publish_);
+}
+
+static void wait_for(struct bus *bus, struct bus_barrier *barrier)
+{
+    redis_publisher_wait(&of_bus(bus)->publisher, barrier);
+}
+
+static void handle_closed(struct redis_bus *bus)
+{
+    void (*closed)(void *context) = bus->closed;
+    void *context = bus->closed_context;
+
+    if (--bus->handles > 0)
+        return;
+    redis_channels_deinit(bus);
+    redis_command_deinit(&bus->command);
+    redis_url_deinit(&bus->url);
+    memory_free(bus->prefix);
+    memory_free(bus);
+    closed(context);
+}
+
+static void on_commands_closed(struct redis_link *link)
+{
+    handle_closed(container_of(link, struct redis_bus, commands));
+}
+
+static void on_subscriber_closed(struct redis_link *link)
+{
+    handle_closed(container_of(link, struct redis_bus, subscriber));
+}
+
+static void on_chores_closed(uv_handle_t *handle)
+{
+    handle_closed(container_of((uv_prepare_t *)handle, struct redis_bus, chores));
+}
+
+static void close_bus(struct bus *generic, void (*closed)(void *context), void *context)
+{
+    struct redis_bus *bus = of_bus(generic);
+
+    assert(!bus->is_closing);
+    bus->is_closing = true;
+    bus->is_usable = false;
+    bus->closed = closed;
+    bus->closed_context = context;
+    bus->handles = 3;
+    loop_cancel(generic->loop, &bus->rest);
+    loop_cancel(generic->loop, &bus->tick);
+    uv_close((uv_handle_t *)&bus->chores, on_chores_closed);
+    redis_link_close(&bus->commands);
+    redis_link_close(&bus->subscriber);
+    redis_publisher_close(&bus->publisher);
+}
+
+static const struct bus_operations operations = {
+    .name = "redis",
+    .subscribe = subscribe,
+    .unsubscribe = unsubscribe,
+    .publish = publish,
+    .wait = wait_for,
+    .close = close_bus,
+};
+
+static const struct redis_link_events command_events = {
+    .ready = on_commands_ready,
+    .down = on_commands_down,
+    .closed = on_commands_closed,
+};
+
+static const struct redis_link_events subscriber_events = {
+    .ready = on_subscriber_ready,
+    .down = on_subscriber_down,
+    .pushed = on_pushed,
+    .closed = on_subscriber_closed,
+};
+
+struct bus *bus_redis_open(struct loop *loop, const char *url, const char *prefix, char error[256])
+{
+    struct redis_bus *bus = memory_zeroed(1, sizeof(*bus));
+
+    if (redis_url_parse(&bus->url, url, error)) {
+        memory_free(bus);
+        return NULL;
+    }
+    bus->bus.operations = &operations;
+    bus->bus.loop = loop;
+    bus->prefix = memory_copy_text(prefix, strlen(prefix));
+    bus->epoch_seed = random_id();
+    redis_channels_init(&bus->channels);
+    redis_publisher_init(&bus->publisher, bus);
+    redis_link_init(&bus->commands, loop, REDIS_LINK_COMMANDS, &bus->url, &command_events);
+    redis_link_init(&bus->subscriber, loop, REDIS_LINK_SUBSCRIBER, &bus->url, &subscriber_events);
+    waiter_init(&bus->rest, on_rested);
+    waiter_init(&bus->tick, on_tick);
+    uv_prepare_init(&loop->uv, &bus->chores); /* cannot fail */
+    uv_prepare_start(&bus->chores, on_chores);
+    return &bus->bus;
+}

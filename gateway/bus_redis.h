@@ -1,0 +1,86 @@
+/* The Redis bus from the inside: what bus_redis.c, redis_publisher.c, redis_channel.c and
+ * redis_attach.c share. Main loop only. */
+#ifndef GATEWAY_BUS_REDIS_H
+#define GATEWAY_BUS_REDIS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/loop.h"
+#include "gateway/bus_backend.h"
+#include "gateway/redis_channel.h"
+#include "gateway/redis_command.h"
+#include "gateway/redis_link.h"
+#include "gateway/redis_publisher.h"
+#include "gateway/redis_script.h"
+#include "gateway/redis_url.h"
+
+/* Warnings that may come in floods; each kind is written once in a while. */
+enum redis_warning {
+    REDIS_WARNING_GARBAGE, /* a message that is none */
+    REDIS_WARNING_LOSS,    /* messages that are gone */
+    REDIS_WARNING_EPOCH,   /* channels whose history was lost */
+    REDIS_WARNING_REFUSED, /* a command that failed */
+    REDIS_WARNING_COUNT,
+};
+
+struct redis_bus {
+    struct bus bus; /* must stay first */
+    struct redis_url url;
+    char *prefix;
+    struct redis_link commands;
+    struct redis_link subscriber;
+    struct redis_command command; /* under construction */
+    char scripts[REDIS_SCRIPT_COUNT][REDIS_SHA_SIZE + 1];
+    struct redis_publisher publisher;
+    struct redis_channels channels;
+
+    bool is_usable;   /* the command connection has the scripts and has said hello */
+    bool is_resting;  /* publishes and new positions wait until all gateways could repair */
+    bool is_new_life; /* Redis's data may have lost something since the publisher last sent */
+    bool was_usable;
+    bool is_loading;              /* the scripts are on their way */
+    uint64_t lost_ms;             /* when the command connection was lost */
+    char life[REDIS_ID_SIZE + 1]; /* of Redis's data, as the last hello told */
+    struct waiter rest;
+    struct waiter tick;
+    uv_prepare_t chores; /* the start, and events that must not come from inside a call */
+    uint64_t epoch_seed;
+    uint64_t epoch_count;
+    uint64_t warned_ms[REDIS_WARNING_COUNT];
+
+    int handles; /* still to be closed */
+    bool is_closing;
+    void (*closed)(void *context);
+    void *closed_context;
+};
+
+/* Starts `command` as a call of a script on the channel; its keys and arguments follow. */
+struct redis_command *redis_bus_begin(struct redis_bus *bus, enum redis_script script,
+                                      unsigned keys);
+
+/* Adds a key of the channel. */
+void redis_bus_add_key(struct redis_bus *bus, const char *channel, size_t channel_size,
+                       const char *end);
+
+/* Adds history size and ttl as the scripts take them. */
+void redis_bus_add_history(struct redis_bus *bus);
+
+/* Adds the pub/sub channel. */
+void redis_bus_add_topic(struct redis_bus *bus, const char *channel, size_t channel_size);
+
+/* Adds an epoch that was never used before. */
+void redis_bus_add_fresh_epoch(struct redis_bus *bus);
+
+/* Handles an error reply as far as it concerns the whole bus, and says what it means:
+ * REDIS_FAULT_SERVER (the connection has been dropped), REDIS_FAULT_RETRY or REDIS_FAULT_FINAL. */
+enum redis_fault redis_bus_fault(struct redis_bus *bus, const redisReply *reply);
+
+/* Runs redis_channels_tell_untold before the loop waits. */
+void redis_bus_tell_soon(struct redis_bus *bus);
+
+/* True where a warning of this kind is due again. */
+bool redis_bus_may_warn(struct redis_bus *bus, enum redis_warning warning);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * A channel as one worker sees it: its own subscribers, and the tick buffer in which the messages of
+ * one loop iteration gather as ready-made frames. `channel_flush` hands every subscriber the whole
+ * tick in one write; N messages in a tick cost a subscriber one system call, not N.
+ *
+ * A channel knows no sockets and no encodings: frames come from the encoder of a wire format, and go
+ * out through `channel_sink.deliver`, both given at creation. It belongs to one worker's loop and
+ * lives while it has subscribers.
+ */
+#ifndef GATEWAY_CHANNEL_H
+#define GATEWAY_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/block.h"
+#include "common/list.h"
+#include "common/map.h"
+#include "common/message.h"
+
+/* The encodings in which subscribers may want their messages; one tick buffer for each in use. */
+enum wire { WIRE_PLAIN, WIRE_COUNT };
+
+/* Embedded in whatever listens to a channel. */
+struct subscription {
+    struct channel *channel; /* NULL while not subscribed */
+    uint32_t index;          /* its place among the channel's subscribers of this wire */
+    uint8_t wire;
+};
+
+struct channel_sink {
+    /* Appends the message as frames of the wire to a block (which may move) and returns it. */
+    struct block *(*encode)(enum wire wire, struct block *block, const struct message *message);
+    /* Sends a block of frames to one subscriber. It may unsubscribe itself, and no other. */
+    void (*deliver)(struct subscription *subscription, struct block *frames, size_t messages);
+    /* The channel took effect on the bus, or was refused (`error`): subscribers may begin. */
+    void (*opened)(struct subscription *subscription, int error);
+};
+
+enum channel_state {
+    CHANNEL_OPENING, /* subscribed on the bus, not yet in effect: messages are not for us yet */
+    CHANNEL_OPEN,
+};
+
+struct channel;
+
+/* A channel without subscribers, CHANNEL_OPENING. `dirty` is the list that it joins while its tick
+ * buffer holds something; `sink` must outlive it. */
+struct channel *channel_create(const char *name, size_t name_size, const struct channel_sink *sink,
+                               struct list *dirty);
+
+/* Frees a channel that has no subscribers. */
+void channel_destroy(struct channel *channel);
+
+/* The bus answered: 0 opens the channel, an error refuses it; tells each subscriber. */
+void channel_settle(struct channel *channel, int error);
+
+/* Adds a subscriber; flushes first, so that nobody is sent what came before it. */
+void channel_join(struct channel *channel, struct subscription *subscription, enum wire wire);
+
+/* Removes a subscriber. O(1). The caller destroys a channel that is empty then. */
+void channel_leave(struct subscription *subscription);
+
+/* Appends a message to the tick buffers in use. Ignored while the channel is not open. */
+void channel_append(struct channel *channel, const struct message *message);
+
+/* Hands every subscriber the tick and empties it. */
+void channel_flush(struct channel *channel);
+
+/* Flushes every channel of a dirty list. */
+void channel_flush_all(struct list *dirty);
+
+/* Calls `visit` for each subscriber; it may unsubscribe that one, and no other. */
+void channel_each(struct channel *channel,
+                  void (*visit)(struct subscription *subscription, void *context), void *context);
+
+bool channel_is_empty(const struct channel *channel);
+enum channel_state channel_state(const struct channel *channel);
+const char *channel_name(const struct channel *channel, size_t *size);
+
+/* The places of a channel in its worker's map and list of idle channels, and back. */
+struct map_entry *channel_entry(struct channel *channel);
+struct channel *channel_of_entry(struct map_entry *entry);
+struct list *channel_idle_link(struct channel *channel);
+struct channel *channel_of_idle_link(struct list *link);
+
+#endif

@@ -1,0 +1,129 @@
+#include "gateway/channels.h"
+
+#include <string.h>
+
+#include "common/memory.h"
+
+void channels_init(struct channels *channels, const struct channel_sink *sink,
+                   struct worker *worker, struct inbox *hub, struct worker_stats *stats)
+{
+    *channels = (struct channels){.sink = sink, .worker = worker, .hub = hub, .stats = stats};
+    list_init(&channels->dirty);
+    list_init(&channels->idle);
+}
+
+static void destroy_entry(struct map_entry *entry, void *context)
+{
+    struct channels *channels = context;
+    struct channel *channel = channel_of_entry(entry);
+
+    map_remove(&channels->by_name, entry);
+    list_remove(channel_idle_link(channel));
+    channel_destroy(channel);
+}
+
+void channels_deinit(struct channels *channels)
+{
+    map_each(&channels->by_name, destroy_entry, channels);
+    map_deinit(&channels->by_name);
+}
+
+static void tell_hub(struct channels *channels, enum command_kind kind, const char *name,
+                     size_t name_size)
+{
+    struct channel_command *command = memory_allocate(sizeof(*command));
+
+    command->command = (struct command){.kind = kind, .worker = channels->worker};
+    command->channel_size = name_size;
+    memcpy(command->channel, name, name_size);
+    command->channel[name_size] = '\0';
+    inbox_post(channels->hub, &command->command.item);
+}
+
+struct channel *channels_find(const struct channels *channels, const char *name, size_t name_size)
+{
+    struct map_entry *entry = map_find(&channels->by_name, name, name_size);
+
+    return entry ? channel_of_entry(entry) : NULL;
+}
+
+enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
+                                 struct subscription *subscription, enum wire wire)
+{
+    struct channel *channel = channels_find(channels, name, name_size);
+
+    if (!channel) {
+        channel = channel_create(name, name_size, channels->sink, &channels->dirty);
+        name = channel_name(channel, &name_size);
+        map_insert(&channels->by_name, channel_entry(channel), name, name_size);
+        metric_set(&channels->stats->channels, channels->by_name.count);
+        tell_hub(channels, COMMAND_SUBSCRIBE, name, name_size);
+    }
+    channel_join(channel, subscription, wire);
+    return channel_state(channel);
+}
+
+void channels_leave(struct channels *channels, struct subscription *subscription)
+{
+    struct channel *channel = subscription->channel;
+
+    if (!channel)
+        return;
+    channel_leave(subscription);
+    /* Not freed at once: the channel may be in the middle of handing out its tick. */
+    if (channel_is_empty(channel) && list_is_empty(channel_idle_link(channel)))
+        list_append(&channels->idle, channel_idle_link(channel));
+}
+
+void channels_deliver(struct channels *channels, const struct message *message)
+{
+    struct channel *channel = channels_find(channels, message->channel, message->channel_size);
+
+    if (channel)
+        channel_append(channel, message);
+}
+
+void channels_subscribed(struct channels *channels, const struct channel_command *command)
+{
+    struct channel *channel =
+        channels_find(channels, command->channel, command->channel_size);
+
+    /* The answer may be for a life of the channel that is over, while the next one's is under way. */
+    if (channel && channel_state(channel) == CHANNEL_OPENING)
+        channel_settle(channel, 0);
+}
+
+void channels_refused(struct channels *channels, const struct channel_command *command, int error)
+{
+    struct channel *channel =
+        channels_find(channels, command->channel, command->channel_size);
+
+    if (!channel || channel_state(channel) != CHANNEL_OPENING)
+        return;
+    channel_settle(channel, error); /* every subscriber leaves */
+    destroy_entry(channel_entry(channel), channels);
+    metric_set(&channels->stats->channels, channels->by_name.count);
+}
+
+static void free_idle(struct channels *channels)
+{
+    while (!list_is_empty(&channels->idle)) {
+        struct channel *channel = channel_of_idle_link(channels->idle.next);
+        size_t size;
+        const char *name = channel_name(channel, &size);
+
+        list_remove(channel_idle_link(channel));
+        if (!channel_is_empty(channel))
+            continue; /* somebody came back within the tick */
+        tell_hub(channels, COMMAND_UNSUBSCRIBE, name, size);
+        map_remove(&channels->by_name, channel_entry(channel));
+        channel_destroy(channel);
+        metric_set(&channels->stats->channels, channels->by_name.count);
+    }
+}
+
+void channels_end_tick(struct channels *channels)
+{
+    channel_flush_all(&channels->dirty);
+    free_idle(channels);
+}

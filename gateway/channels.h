@@ -1,0 +1,52 @@
+/*
+ * The channels of one worker by name: created with their first subscriber, which the hub is told so
+ * that the bus delivers, and freed at the end of the tick in which the last one left, which the hub
+ * is told, too. Belongs to the worker's loop.
+ */
+#ifndef GATEWAY_CHANNELS_H
+#define GATEWAY_CHANNELS_H
+
+#include "common/inbox.h"
+#include "common/map.h"
+#include "gateway/channel.h"
+#include "gateway/command.h"
+#include "gateway/stats.h"
+
+struct channels {
+    struct map by_name;
+    struct list dirty; /* channels with something to flush */
+    struct list idle;  /* channels that lost their last subscriber in this tick */
+    const struct channel_sink *sink;
+    struct worker *worker; /* only named in commands */
+    struct inbox *hub;
+    struct worker_stats *stats;
+};
+
+void channels_init(struct channels *channels, const struct channel_sink *sink,
+                   struct worker *worker, struct inbox *hub, struct worker_stats *stats);
+
+/* Frees all channels; none has a subscriber left. Tells the hub nothing. */
+void channels_deinit(struct channels *channels);
+
+/*
+ * Subscribes to the channel of that name (1 to MESSAGE_CHANNEL_LIMIT bytes). Returns CHANNEL_OPEN, or
+ * CHANNEL_OPENING where `opened` of the sink will follow.
+ */
+enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
+                                 struct subscription *subscription, enum wire wire);
+
+/* Takes a subscription out of its channel; harmless if it is in none. */
+void channels_leave(struct channels *channels, struct subscription *subscription);
+
+/* What the hub says about a channel. The command stays the caller's. */
+void channels_deliver(struct channels *channels, const struct message *message);
+void channels_subscribed(struct channels *channels, const struct channel_command *command);
+void channels_refused(struct channels *channels, const struct channel_command *command, int error);
+
+/* The channel of that name, or NULL. */
+struct channel *channels_find(const struct channels *channels, const char *name, size_t name_size);
+
+/* At the end of a loop iteration: flushes what is dirty, frees what is empty. */
+void channels_end_tick(struct channels *channels);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * What the loops say to each other: the hub (main loop) and the workers each have one inbox, and
+ * these are its items. A command belongs to whoever holds it: its sender until it is posted, its
+ * receiver afterwards.
+ */
+#ifndef GATEWAY_COMMAND_H
+#define GATEWAY_COMMAND_H
+
+#include "common/inbox.h"
+#include "common/message.h"
+#include "gateway/bus.h"
+
+struct worker;
+struct session;
+struct settings;
+
+enum command_kind {
+    /* Worker to hub. */
+    COMMAND_PUBLISH,     /* struct publish_command; comes back as COMMAND_PUBLISHED */
+    COMMAND_SUBSCRIBE,   /* struct channel_command: the worker's first subscriber of the channel */
+    COMMAND_UNSUBSCRIBE, /* struct channel_command: its last one left */
+    COMMAND_SETTLE,      /* struct settle_command; comes back as COMMAND_SETTLED */
+    COMMAND_DRAINED,     /* struct signal_command: a draining worker has no connection left */
+
+    /* Hub to worker. */
+    COMMAND_PUBLISHED,  /* struct publish_command, with its result */
+    COMMAND_DELIVER,    /* struct deliver_command */
+    COMMAND_SUBSCRIBED, /* struct channel_command: what is published from now on will be delivered */
+    COMMAND_REFUSED,    /* struct channel_command: there are too many channels */
+    COMMAND_LOST,       /* struct channel_command: messages of the channel are gone */
+    COMMAND_SETTLED,    /* struct settle_command */
+    COMMAND_RELOAD,     /* struct reload_command */
+    COMMAND_DRAIN,      /* struct signal_command: send the clients away, spread over the drain time */
+    COMMAND_STOP,       /* struct signal_command: close everything now and end the thread */
+};
+
+/* The first member of every command. */
+struct command {
+    struct inbox_item item;
+    enum command_kind kind;
+    struct worker *worker; /* the worker that sent it or is to receive it */
+};
+
+struct publish_command {
+    struct command command;
+    struct bus_publish publish;
+    struct session *session; /* stays until the answer, see session.h */
+    int error;               /* COMMAND_PUBLISHED: as in bus_publish.published */
+};
+
+struct channel_command {
+    struct command command;
+    size_t channel_size;
+    char channel[MESSAGE_CHANNEL_LIMIT + 1];
+};
+
+struct deliver_command {
+    struct command command;
+    struct message *message; /* one reference */
+};
+
+/* Asks when everything that this worker published before has been settled and delivered. */
+struct settle_command {
+    struct command command;
+    struct bus_barrier barrier;
+};
+
+struct reload_command {
+    struct command command;
+    struct settings *settings; /* one reference */
+};
+
+struct signal_command {
+    struct command command;
+};
+
+#endif

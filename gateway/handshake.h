@@ -1,0 +1,28 @@
+/*
+ * The WebSocket opening handshake, server side (RFC 6455 §4.2): a parsed request in, an answer out.
+ */
+#ifndef GATEWAY_HANDSHAKE_H
+#define GATEWAY_HANDSHAKE_H
+
+#include "common/buffer.h"
+#include "common/http_request.h"
+#include "common/option.h"
+
+/*
+ * Checks a request that asks for an upgrade against every rule of §4.2.1, and its Origin against
+ * `allowed_origins`: each item is `*`, `same` (the Host that the request names) or an origin as
+ * browsers send it (`https://example.org`, `https://*.example.org`); no Origin header is allowed,
+ * since only browsers must send one. Returns 101, or the status to refuse with (400, 403, 405, 426)
+ * and one line for the client in `*message`.
+ */
+int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
+                    const char **message);
+
+/* Appends the 101 response for a request that passed; `subprotocol` is NULL or the chosen one. */
+void handshake_append_accept(const struct http_request *request, const char *subprotocol,
+                             struct buffer *output);
+
+/* Appends the response that refuses, with Sec-WebSocket-Version: 13 on a 426. */
+void handshake_append_refusal(int status, const char *message, struct buffer *output);
+
+#endif

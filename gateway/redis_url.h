@@ -1,0 +1,31 @@
+/*
+ * Where a Redis server is and how to log in, as users write it:
+ *
+ *     redis://[user:password@]host[:port][/database]
+ *     redis+unix://[user:password@]/path[?db=database]
+ *
+ * User, password and path may hold %XX escapes; a password without a user is `:password@`.
+ */
+#ifndef GATEWAY_REDIS_URL_H
+#define GATEWAY_REDIS_URL_H
+
+#include <stdint.h>
+
+#define REDIS_URL_ERROR_LIMIT 256
+
+struct redis_url {
+    char *host;     /* without brackets; NULL for a Unix socket */
+    char *path;     /* of the Unix socket; NULL for TCP */
+    char *user;     /* NULL: the default user */
+    char *password; /* NULL: no login */
+    uint32_t database;
+    uint16_t port;
+};
+
+/* Reads a URL. Returns 0, or UV_EINVAL with one line in `error`, which never holds the password. */
+int redis_url_parse(struct redis_url *url, const char *text, char error[REDIS_URL_ERROR_LIMIT]);
+
+/* Frees the strings; the password is wiped first. A zeroed `url` is allowed. */
+void redis_url_deinit(struct redis_url *url);
+
+#endif

@@ -1,0 +1,67 @@
+#include "gateway/site.h"
+
+#include <string.h>
+
+#include "common/http_response.h"
+
+static bool is_head(const struct http_request *request)
+{
+    return strcmp(request->method, "HEAD") == 0;
+}
+
+static bool is_read(const struct http_request *request)
+{
+    return strcmp(request->method, "GET") == 0 || is_head(request);
+}
+
+static void respond_text(const struct http_request *request, int status, const char *text,
+                         struct buffer *output)
+{
+    struct http_response response = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .headers = "Cache-Control: no-store\r\n",
+        .body = text,
+        .body_size = strlen(text),
+        .is_head = is_head(request),
+        .keep_alive = request->keep_alive,
+    };
+
+    http_response_append(output, &response);
+}
+
+bool site_respond_status(const struct status *status, const struct http_request *request,
+                         struct buffer *output)
+{
+    bool is_health = strcmp(request->path, "/health") == 0;
+
+    if (!is_health && strcmp(request->path, "/ready") != 0)
+        return false;
+    if (!is_read(request))
+        http_response_append_error(output, 405, "Allow: GET, HEAD\r\n", "use GET", false,
+                                   request->keep_alive);
+    else if (is_health)
+        respond_text(request, 200, "alive\n", output);
+    else if (atomic_load(&status->is_draining))
+        respond_text(request, 503, "draining: no new connections\n", output);
+    else if (!atomic_load(&status->is_bus_up))
+        respond_text(request, 503, "the bus is away\n", output);
+    else
+        respond_text(request, 200, "ready\n", output);
+    return true;
+}
+
+void site_respond(const struct settings *settings, const struct status *status,
+                  const struct http_request *request, struct buffer *output)
+{
+    if (site_respond_status(status, request, output))
+        return;
+    if (settings->files && static_files_respond(settings->files, request, output))
+        return;
+    if (!is_read(request))
+        http_response_append_error(output, 405, "Allow: GET, HEAD\r\n", "use GET", false,
+                                   request->keep_alive);
+    else
+        http_response_append_error(output, 404, NULL, "there is no such page", is_head(request),
+                                   request->keep_alive);
+}

@@ -1,0 +1,58 @@
+/*
+ * What a worker counts. Each field has one writer, the worker's thread; the admin listener adds the
+ * workers up when somebody asks.
+ */
+#ifndef GATEWAY_STATS_H
+#define GATEWAY_STATS_H
+
+#include <stdint.h>
+
+#include "common/metrics.h"
+
+/* Closes are counted by code: 1000 to 1014 each on its own, 1006 for connections that just broke, and
+ * everything else (3000 to 4999) as one. */
+#define STATS_CLOSE_FIRST 1000
+#define STATS_CLOSE_COUNT 16
+#define STATS_CLOSE_BROKEN 1006
+
+struct worker_stats {
+    struct metric connections;          /* open now, in any state */
+    struct metric websockets;           /* open now, handshake done */
+    struct metric accepted;             /* connections ever */
+    struct metric refused_full;         /* by --max-connections */
+    struct metric refused_address;      /* by --max-connections-per-address */
+    struct metric handshakes;           /* that succeeded */
+    struct metric handshakes_refused;   /* that were answered with an error */
+    struct metric http_requests;        /* that were no handshakes */
+    struct metric timeouts;             /* requests that did not arrive in time */
+    struct metric messages_received;    /* from clients */
+    struct metric bytes_received;       /* off the sockets */
+    struct metric messages_refused;     /* that the bus did not take */
+    struct metric deliveries;           /* messages handed to a subscriber's socket */
+    struct metric bytes_sent;           /* to the sockets, queued ones included */
+    struct metric slow_consumers;       /* closed with 1013 for --send-queue-limit */
+    struct metric rate_limited;         /* closed with 1008 for --message-rate */
+    struct metric dead_peers;           /* that answered no ping */
+    struct metric histories_lost;       /* times that subscribers could not be given all messages */
+    struct metric closes[STATS_CLOSE_COUNT]; /* the last one: all other codes */
+    struct metric channels;             /* with a subscriber here */
+    struct histogram loop_busy;         /* how long one loop iteration kept others waiting */
+};
+
+/* The counter for a close code. */
+static inline struct metric *stats_close(struct worker_stats *stats, uint16_t code)
+{
+    unsigned index = (unsigned)code - STATS_CLOSE_FIRST;
+
+    if (code < STATS_CLOSE_FIRST || index >= STATS_CLOSE_COUNT - 1)
+        index = STATS_CLOSE_COUNT - 1;
+    return &stats->closes[index];
+}
+
+/* Lowers a gauge; only by its own thread. */
+static inline void stats_lower(struct metric *gauge)
+{
+    metric_set(gauge, metric_read(gauge) - 1);
+}
+
+#endif

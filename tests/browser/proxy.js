@@ -1,0 +1,92 @@
+// What may stand between a browser and the gateway.
+
+import { once } from "node:events";
+import http from "node:http";
+import net from "node:net";
+
+// A load balancer that serves the gateway below a path: /chat/… there is /… here.
+export async function startPrefixProxy(prefix, gateway) {
+  const strip = (url) => (url.startsWith(prefix) ? url.slice(prefix.length - 1) : null);
+  const server = http.createServer((request, response) => {
+    const path = strip(request.url);
+    if (path === null) return void response.writeHead(404).end();
+
+    const { method, headers } = request;
+    const onward = http.request({ host: "127.0.0.1", port: gateway.port, path, method, headers });
+    onward.on("response", (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on("error", () => response.destroy());
+    request.pipe(onward);
+  });
+  const { sockets, stop } = await listen(server);
+
+  server.on("upgrade", (request, socket, head) => {
+    const path = strip(request.url);
+    if (path === null) return void socket.destroy();
+
+    const lines = [`GET ${path} HTTP/1.1`];
+    for (let i = 0; i < request.rawHeaders.length; i += 2) {
+      lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+    }
+    const onward = connect(gateway, socket, sockets);
+    onward.write(`${lines.join("\r\n")}\r\n\r\n`);
+    onward.write(head);
+    socket.pipe(onward);
+    onward.pipe(socket);
+  });
+  return { url: `http://127.0.0.1:${server.address().port}${prefix}`, stop };
+}
+
+// A line that can go dead in one direction, and be cut.
+export async function startLine(gateway) {
+  let isMuted = false;
+  const server = net.createServer((socket) => {
+    const onward = connect(gateway, socket, sockets);
+    socket.pipe(onward);
+    onward.on("data", (data) => isMuted || socket.write(data));
+  });
+  const { sockets, stop } = await listen(server);
+
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    // From now on nothing comes back from the gateway, though everything gets there.
+    mute: () => (isMuted = true),
+    // Breaks what is connected; new connections work both ways.
+    cut() {
+      isMuted = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    stop,
+  };
+}
+
+function connect(gateway, socket, sockets) {
+  const onward = net.connect(gateway.port, "127.0.0.1");
+
+  sockets.add(onward);
+  for (const [one, other] of [[socket, onward], [onward, socket]]) {
+    one.on("error", () => {});
+    one.on("close", () => {
+      sockets.delete(one);
+      other.destroy();
+    });
+  }
+  return onward;
+}
+
+async function listen(server) {
+  const sockets = new Set();
+
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const stop = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { sockets, stop };
+}

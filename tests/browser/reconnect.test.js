@@ -1,0 +1,194 @@
+// The chat page while its connection comes and goes: nothing lost, nothing twice, in order.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+
+import { start } from "../lib/gateway.js";
+import { startLine } from "./proxy.js";
+import {
+  connectClient, eventually, launchBrowser, openChat, openPage, say, shows, stateIs, texts,
+} from "./support.js";
+
+describe("the chat page's connection", () => {
+  let browser, gateway;
+
+  before(async () => {
+    browser = await launchBrowser();
+  });
+
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await gateway?.stop();
+    gateway = null;
+  });
+
+  after(() => browser?.close());
+
+  const idsOf = (client) => client.received.map((data) => JSON.parse(data).id);
+
+  it("comes back after a restart, with what was written meanwhile, in order and once", async () => {
+    gateway = await start();
+    const { port } = gateway;
+    const ada = await openChat(browser, gateway.url, { name: "Ada" });
+    const grace = await openChat(browser, gateway.url, { name: "Grace" });
+
+    await say(ada, "before");
+    await shows(grace, ["before"]);
+    await gateway.stop();
+    for (const page of [ada, grace]) await stateIs(page, "Reconnecting…");
+
+    const waiting = ["first", "second", "third"];
+    await say(ada, ...waiting);
+    assert.deepEqual(await ada.locator("#outbox .text").allTextContents(), waiting);
+    await ada.locator("#outbox .note", { hasText: "Waiting for the connection" }).last().waitFor();
+    assert.deepEqual(await texts(ada), ["before"]);
+
+    gateway = await start({ port });
+    const client = await connectClient(gateway);
+    await shows(ada, ["before", ...waiting]);
+    await stateIs(grace, "Connected");
+    await eventually(async () => assert.equal(client.received.length, 3));
+    assert.deepEqual(client.received.map((data) => JSON.parse(data).text), waiting);
+
+    await say(grace, "welcome back");
+    await shows(ada, ["before", ...waiting, "welcome back"]);
+    assert.equal(client.received.length, 4);
+    client.close();
+  });
+
+  it("sends a message of unknown fate again under its id, and everybody shows it once", async () => {
+    gateway = await start();
+    const line = await startLine(gateway);
+    const client = await connectClient(gateway);
+    const sender = await openChat(browser, line.url, { name: "Ada" });
+    const reader = await openChat(browser, gateway.url);
+
+    // What the sender says arrives, but the sender does not learn of it.
+    line.mute();
+    await say(sender, "did you get this?", "and this?");
+    await shows(reader, ["did you get this?", "and this?"]);
+    assert.deepEqual(await texts(sender), []);
+
+    line.cut();
+    await shows(sender, ["did you get this?", "and this?"]);
+    assert.equal(await sender.locator("#log li.own").count(), 2);
+    await eventually(async () => assert.equal(client.received.length, 4));
+    const [first, second, ...again] = idsOf(client);
+    assert.deepEqual(again, [first, second]);
+
+    await say(reader, "yes, once");
+    for (const page of [sender, reader]) {
+      await shows(page, ["did you get this?", "and this?", "yes, once"]);
+    }
+    client.close();
+    await line.stop();
+  });
+
+  it("says that it is offline, and connects at once when the network is back", async () => {
+    gateway = await start();
+    const { port } = gateway;
+    const page = await openChat(browser, gateway.url);
+
+    await gateway.stop();
+    await page.context().setOffline(true);
+    await stateIs(page, "Offline");
+    await say(page, "from the tunnel");
+    gateway = await start({ port });
+    await page.context().setOffline(false);
+    await stateIs(page, "Connected");
+    await shows(page, ["from the tunnel"]);
+  });
+
+  it("does not wait for its backoff when the network is back or somebody looks", async () => {
+    gateway = await start();
+    const page = await openPage(browser, "about:blank");
+    let attempts = 0;
+    let isDown = true;
+
+    // A backoff that would never end: only the event can bring the next attempt.
+    await page.addInitScript(() => {
+      const real = window.setTimeout;
+      window.setTimeout = (run, delay) => (delay >= 10_000 ? real(run, delay) : 0);
+      Math.random = () => 0.5;
+    });
+    await page.routeWebSocket("**/ws", (socket) => {
+      attempts++;
+      if (isDown) socket.close({ code: 1013 });
+      else socket.connectToServer();
+    });
+    await page.goto(gateway.url);
+    await stateIs(page, "Reconnecting…");
+    assert.equal(attempts, 1);
+
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await eventually(async () => assert.equal(attempts, 2));
+    await stateIs(page, "Reconnecting…");
+
+    isDown = false;
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    await stateIs(page, "Connected");
+    assert.equal(attempts, 3);
+  });
+
+  it("tells the user that the server closed for its policy, and waits for the user", async () => {
+    gateway = await start({ args: ["--message-rate", "1", "--message-burst", "10"] });
+    const page = await openChat(browser, gateway.url);
+
+    await page.evaluate(() => {
+      for (let i = 0; i < 40; i++) {
+        document.getElementById("text").value = `flood ${i}`;
+        document.getElementById("form").requestSubmit();
+      }
+    });
+    await page.getByRole("alert").filter({ hasText: "The server closed the connection (" }).waitFor();
+    await stateIs(page, "Offline");
+
+    // Neither the network's return nor a look at the page is the user's word.
+    const sockets = [];
+    page.on("websocket", (socket) => sockets.push(socket));
+    await page.evaluate(() => {
+      window.dispatchEvent(new Event("online"));
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    assert.equal(sockets.length, 0);
+    await page.getByRole("button", { name: "Connect again" }).click();
+    await eventually(async () => assert.equal(sockets.length, 1));
+  });
+
+  it("does not send a message again that is too long for the server, and sends the others", async () => {
+    gateway = await start({ args: ["--max-message-size", "1K"] });
+    const page = await openChat(browser, gateway.url);
+
+    await say(page, "short", "x".repeat(2000), "short too");
+    await page.locator("#log .note", { hasText: "Not sent: too long for this server" }).waitFor();
+    await stateIs(page, "Connected");
+    await eventually(async () => assert.equal(await page.locator("#outbox li").count(), 0));
+    assert.deepEqual(new Set(await texts(page)), new Set(["short", "x".repeat(2000), "short too"]));
+    const peer = await openChat(browser, gateway.url);
+    await say(page, "after");
+    await shows(peer, ["after"]);
+  });
+
+  it("keeps a text in the composer when too many wait", async () => {
+    gateway = await start();
+    const page = await openChat(browser, gateway.url);
+    const { port } = gateway;
+
+    await gateway.stop();
+    await stateIs(page, "Reconnecting…");
+    await page.evaluate(() => {
+      for (let i = 0; i < 101; i++) {
+        document.getElementById("text").value = `waiting ${i}`;
+        document.getElementById("form").requestSubmit();
+      }
+    });
+    await page.getByRole("alert").filter({ hasText: "100 messages wait" }).waitFor();
+    assert.equal(await page.locator("#text").inputValue(), "waiting 100");
+    assert.equal(await page.locator("#outbox li").count(), 100);
+
+    gateway = await start({ port });
+    await shows(page, Array.from({ length: 100 }, (_, i) => `waiting ${i}`));
+    await page.locator("#text").press("Enter");
+    await shows(page, Array.from({ length: 101 }, (_, i) => `waiting ${i}`));
+  });
+});

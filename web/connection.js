@@ -1,0 +1,184 @@
+// A WebSocket that comes back, with the messages that wait for it.
+//
+// A message handed to a socket has an unknown fate until it comes back: the gateway sends every
+// message to everybody, the sender included. So it stays in the outbox until `acknowledge` says that
+// it was seen, and every new socket is given the whole outbox again, in order. A message that had got
+// through after all arrives twice then; it carries an id, and a receiver ignores an id that it has
+// already shown. So nothing is lost, nothing is shown twice, and a sender's messages keep their order.
+//
+// After a close the next attempt waits a random time between 0 and a limit that doubles ("full
+// jitter"), so that the clients of a gateway that died do not arrive at the others all at once. Two
+// close codes need more than patience: after 1009 (too big) the message at fault must not be sent
+// again; after 1008 (policy) the gateway does not want this client, and only the user may try again.
+
+export const OUTBOX_LIMIT = 100;
+
+const CLOSE_POLICY = 1008;
+const CLOSE_TOO_BIG = 1009;
+
+const BACKOFF_BASE_MS = 500;
+const BACKOFF_LIMIT_MS = 20_000;
+const CONNECT_DEADLINE_MS = 10_000;
+const STABLE_MS = 5_000; // a socket that lived this long starts the backoff anew
+
+// The gateway's WebSocket beside a page: same host, same folder, whatever stands in front of it.
+export function socketUrl(base, query) {
+  const url = new URL("ws", base);
+  const channel = new URLSearchParams(query).get("channel");
+
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  if (channel) url.search = `?channel=${encodeURIComponent(channel)}`;
+  return url.href;
+}
+
+// Calls these methods of `events`:
+//   state(state)       "connecting", "connected", "reconnecting" or "offline"
+//   message(data)      a string or an ArrayBuffer arrived
+//   sent(id)           the message was handed to a socket
+//   waiting(id)        that socket broke before the message came back; it waits for the next one
+//   tooBig(id)         the gateway does not take a message of this size; it is forgotten
+//   refused(reason)    the gateway closed for good (1008); `open` tries again
+export class Connection {
+  #url;
+  #events;
+  #outbox = new Map(); // id → { data, isSent }, oldest first
+  #socket = null;
+  #listeners = null; // aborted when the socket is given up
+  #state = "";
+  #isRefused = false;
+  #attempts = 0; // since the last stable socket
+  #openedAt = 0;
+  #timer = 0; // of the next attempt, or the deadline of this one
+
+  constructor(url, events) {
+    this.#url = url;
+    this.#events = events;
+    addEventListener("online", () => this.#hurry());
+    addEventListener("offline", () => this.#showState());
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#hurry();
+    });
+  }
+
+  get pending() {
+    return this.#outbox.size;
+  }
+
+  // Connects now, whatever the backoff or a refusal says.
+  open() {
+    this.#isRefused = false;
+    this.#attempts = 0;
+    this.#connect();
+  }
+
+  // Sends now, or as soon as there is a socket. Returns false, having done nothing, if too many wait.
+  send(id, data) {
+    if (this.#outbox.size >= OUTBOX_LIMIT) return false;
+    this.#outbox.set(id, { data, isSent: false });
+    this.#flush();
+    return true;
+  }
+
+  // Ends the wait of a message that came back; returns false if `data` is not what was sent under this
+  // id. (Others learn an id as soon as the message is out, and might use it for a text of their own.)
+  acknowledge(id, data) {
+    return this.#outbox.get(id)?.data === data && this.#outbox.delete(id);
+  }
+
+  #connect() {
+    this.#abandon();
+    this.#listeners = new AbortController();
+    this.#socket = new WebSocket(this.#url);
+    this.#socket.binaryType = "arraybuffer";
+    this.#on("open", () => this.#opened());
+    this.#on("message", (event) => this.#events.message(event.data));
+    this.#on("close", (event) => this.#closed(event.code, event.reason));
+    this.#timer = setTimeout(() => this.#closed(), CONNECT_DEADLINE_MS);
+    this.#showState();
+  }
+
+  #on(type, listener) {
+    this.#socket.addEventListener(type, listener, { signal: this.#listeners.signal });
+  }
+
+  #abandon() {
+    clearTimeout(this.#timer);
+    this.#listeners?.abort();
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  #opened() {
+    clearTimeout(this.#timer);
+    this.#openedAt = performance.now();
+    this.#showState();
+    this.#flush();
+  }
+
+  #closed(code, reason) {
+    const wasOpen = this.#state === "connected";
+
+    this.#abandon();
+    if (wasOpen && performance.now() - this.#openedAt >= STABLE_MS) this.#attempts = 0;
+    if (code === CLOSE_TOO_BIG) this.#dropBiggest();
+    this.#requeue();
+    if (code === CLOSE_POLICY) this.#isRefused = true;
+    else this.#timer = setTimeout(() => this.#connect(), this.#backoff());
+    this.#showState();
+    if (this.#isRefused) this.#events.refused(reason);
+  }
+
+  #backoff() {
+    return Math.random() * Math.min(BACKOFF_LIMIT_MS, BACKOFF_BASE_MS * 2 ** this.#attempts++);
+  }
+
+  // The network is back, or somebody looks: an attempt that waits, or hangs, starts at once.
+  #hurry() {
+    if (this.#state === "" || this.#state === "connected" || this.#isRefused) return;
+    this.#attempts = 0;
+    this.#connect();
+  }
+
+  #flush() {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    for (const [id, entry] of this.#outbox) {
+      if (entry.isSent) continue;
+      entry.isSent = true;
+      this.#socket.send(entry.data);
+      this.#events.sent(id);
+    }
+  }
+
+  #requeue() {
+    for (const [id, entry] of this.#outbox) {
+      if (!entry.isSent) continue;
+      entry.isSent = false;
+      this.#events.waiting(id);
+    }
+  }
+
+  // The gateway does not say which message it refused, but the biggest one was over its limit for sure.
+  #dropBiggest() {
+    const sent = [...this.#outbox].filter(([, entry]) => entry.isSent);
+    if (sent.length === 0) return;
+
+    const size = ([, entry]) => new Blob([entry.data]).size;
+    const [id] = sent.reduce((biggest, next) => (size(next) > size(biggest) ? next : biggest));
+    this.#outbox.delete(id);
+    this.#events.tooBig(id);
+  }
+
+  #showState() {
+    const state = this.#currentState();
+
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#events.state(state);
+  }
+
+  #currentState() {
+    if (this.#socket?.readyState === WebSocket.OPEN) return "connected";
+    if (this.#isRefused || !navigator.onLine) return "offline";
+    return this.#openedAt > 0 || this.#attempts > 0 ? "reconnecting" : "connecting";
+  }
+}

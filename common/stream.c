@@ -245,7 +245,11 @@ static void on_closed(uv_handle_t *handle)
         queue_destroy(stream->queue);
         stream->queue = NULL;
     }
-    stream->events->closed(stream);
+
+    const struct stream_events *events = stream->events;
+
+    stream->events = NULL;
+    events->closed(stream);
 }
 
 int stream_init(struct stream *stream, struct loop *loop, bool is_unix,
@@ -336,4 +340,9 @@ void stream_close(struct stream *stream)
 {
     if (!stream_is_closing(stream))
         uv_close(&stream->uv.handle, on_closed);
+}
+
+bool stream_is_closed(const struct stream *stream)
+{
+    return stream->events == NULL;
 }

@@ -84,6 +84,9 @@ int stream_shutdown(struct stream *stream);
 
 bool stream_is_closing(const struct stream *stream);
 
+/* True from the `closed` event on. */
+bool stream_is_closed(const struct stream *stream);
+
 void stream_close(struct stream *stream);
 
 #endif

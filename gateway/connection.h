@@ -1,0 +1,52 @@
+/*
+ * A connection: a socket that speaks HTTP until it is upgraded, and WebSocket from then on. It owns
+ * the stream, the frame reader, the deadlines and the session; it knows frames and no channels.
+ *
+ * Created by the accepting worker, it lives on that worker's loop until its stream is closed and its
+ * session has no publish under way; then it frees itself.
+ */
+#ifndef GATEWAY_CONNECTION_H
+#define GATEWAY_CONNECTION_H
+
+#include "common/loop.h"
+#include "common/stream.h"
+#include "gateway/admission.h"
+#include "gateway/session.h"
+#include "gateway/site.h"
+
+struct connection;
+
+/* What the connections of a worker share; embedded in the worker. */
+struct connection_host {
+    struct session_host sessions;
+    struct admission *admission;
+    const struct status *status;
+    struct list connections; /* all that are not being sent away */
+    struct list leaving;     /* those whose turn to be sent away has come */
+    size_t count;            /* connections in memory */
+    uint64_t next_id;
+    /* A connection was put on `leaving`. */
+    void (*left)(struct connection_host *host);
+    /* A connection was freed. */
+    void (*freed)(struct connection_host *host);
+};
+
+extern const struct session_events connection_session_events;
+
+/* Takes the next connection of a listener. */
+void connection_accept(struct connection_host *host, uv_stream_t *listener);
+
+/* Ends those that still speak HTTP and gives each of the others a moment within `time_ms`, spread
+ * evenly and jittered, at which it stops reading and joins `leaving`. */
+void connections_drain(struct connection_host *host, uint64_t time_ms);
+
+/* Sends a close frame (1001) to each connection of a list. */
+void connections_dismiss(struct connection_host *host, struct list *list);
+
+/* Closes every socket at once, without a word. */
+void connections_abort(struct connection_host *host);
+
+/* Closes (1012) the sessions of a channel whose messages were lost. */
+void connection_restart(struct subscription *subscription, void *context);
+
+#endif

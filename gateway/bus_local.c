@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/map.h"
 #include "common/memory.h"
 #include "common/random.h"
 #include "gateway/bus_backend.h"

@@ -11,7 +11,7 @@
 /*
  * Checks a request that asks for an upgrade against every rule of §4.2.1, and its Origin against
  * `allowed_origins`: each item is `*`, `same` (the Host that the request names) or an origin as
- * browsers send it (`https://example.org`, `https://*.example.org`); no Origin header is allowed,
+ * browsers send it (`https://example.org`, `https://*` followed by `.example.org`); no Origin header is allowed,
  * since only browsers must send one. Returns 101, or the status to refuse with (400, 403, 405, 426)
  * and one line for the client in `*message`.
  */

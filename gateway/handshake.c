@@ -1,0 +1,161 @@
+#include "gateway/handshake.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/http_response.h"
+
+/* RFC 6455 §1.3. */
+#define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#define KEY_SIZE    24 /* base64 of 16 bytes */
+
+static bool is_key(const char *key)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    /* 22 characters carry 132 bits, of which the last four are zero: A, Q, g or w. */
+    return strlen(key) == KEY_SIZE && strspn(key, alphabet) == KEY_SIZE - 2 &&
+           strcmp(key + KEY_SIZE - 2, "==") == 0 && strchr("AQgw", key[KEY_SIZE - 3]) != NULL;
+}
+
+/* Past `scheme://`, or NULL. */
+static const char *after_scheme(const char *origin)
+{
+    const char *mark = strstr(origin, "://");
+
+    return mark ? mark + 3 : NULL;
+}
+
+/* Length of host[:port] without a port that the scheme implies. */
+static size_t significant_size(const char *scheme_of, const char *host)
+{
+    size_t size = strlen(host);
+
+    if (strncasecmp(scheme_of, "https://", 8) == 0 && size > 4 &&
+        strcmp(host + size - 4, ":443") == 0)
+        return size - 4;
+    if (strncasecmp(scheme_of, "http://", 7) == 0 && size > 3 &&
+        strcmp(host + size - 3, ":80") == 0)
+        return size - 3;
+    return size;
+}
+
+static bool is_same_host(const char *origin, const char *host)
+{
+    const char *origin_host = after_scheme(origin);
+
+    if (!origin_host || !host)
+        return false;
+
+    size_t size = significant_size(origin, origin_host);
+
+    return size == significant_size(origin, host) && strncasecmp(origin_host, host, size) == 0;
+}
+
+static bool matches(const char *allowed, const char *origin, const char *host)
+{
+    const char *allowed_host = after_scheme(allowed);
+    const char *origin_host = after_scheme(origin);
+
+    if (strcmp(allowed, "*") == 0)
+        return true;
+    if (strcasecmp(allowed, "same") == 0)
+        return is_same_host(origin, host);
+    if (!allowed_host || !origin_host)
+        return strcasecmp(allowed, origin) == 0; /* "null", the origin of a file */
+    if (allowed_host - allowed != origin_host - origin ||
+        strncasecmp(allowed, origin, (size_t)(origin_host - origin)) != 0)
+        return false;
+
+    size_t allowed_size = significant_size(allowed, allowed_host);
+    size_t origin_size = significant_size(origin, origin_host);
+
+    if (strncmp(allowed_host, "*.", 2) != 0)
+        return allowed_size == origin_size &&
+               strncasecmp(allowed_host, origin_host, origin_size) == 0;
+    allowed_host++;
+    allowed_size--;
+    return origin_size > allowed_size &&
+           strncasecmp(origin_host + origin_size - allowed_size, allowed_host, allowed_size) == 0;
+}
+
+static bool is_allowed(const struct http_request *request, const struct option_list *allowed)
+{
+    size_t count = http_request_header_count(request, "origin");
+    const char *origin = http_request_header(request, "origin");
+    const char *host = http_request_header(request, "host");
+
+    if (count == 0)
+        return true;
+    for (size_t i = 0; origin && i < allowed->count; i++) {
+        if (matches(allowed->items[i], origin, host))
+            return true;
+    }
+    return false;
+}
+
+int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
+                    const char **message)
+{
+    const char *version = http_request_header(request, "sec-websocket-version");
+    const char *key = http_request_header(request, "sec-websocket-key");
+
+    if (strcmp(request->method, "GET") != 0) {
+        *message = "a WebSocket handshake is a GET";
+        return 405;
+    }
+    if (!http_request_header_has_token(request, "upgrade", "websocket")) {
+        *message = "this is a WebSocket: send Upgrade: websocket";
+        return 426;
+    }
+    *message = "the handshake needs HTTP/1.1";
+    if (request->minor_version < 1)
+        return 400;
+    *message = "the handshake needs one Host header";
+    if (!http_request_header(request, "host"))
+        return 400;
+    *message = "the handshake needs Connection: Upgrade";
+    if (!http_request_header_has_token(request, "connection", "upgrade"))
+        return 400;
+    *message = "this server speaks version 13";
+    if (!version || strcmp(version, "13") != 0)
+        return 426;
+    *message = "the handshake needs one Sec-WebSocket-Key of 16 bytes in base64";
+    if (!key || !is_key(key))
+        return 400;
+    *message = "this page's origin may not connect";
+    if (!is_allowed(request, allowed_origins))
+        return 403;
+    return 101;
+}
+
+void handshake_append_accept(const struct http_request *request, const char *subprotocol,
+                             struct buffer *output)
+{
+    char text[KEY_SIZE + sizeof(ACCEPT_GUID)];
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned char accept[32];
+
+    memcpy(text, http_request_header(request, "sec-websocket-key"), KEY_SIZE);
+    memcpy(text + KEY_SIZE, ACCEPT_GUID, sizeof(ACCEPT_GUID));
+    EVP_Digest(text, sizeof(text) - 1, digest, NULL, EVP_sha1(), NULL);
+    EVP_EncodeBlock(accept, digest, 20);
+    buffer_printf(output,
+                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
+                  (const char *)accept);
+    if (subprotocol)
+        buffer_printf(output, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+    buffer_append_text(output, "\r\n");
+}
+
+void handshake_append_refusal(int status, const char *message, struct buffer *output)
+{
+    const char *headers = status == 426   ? "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+                          : status == 405 ? "Allow: GET\r\n"
+                                          : NULL;
+
+    http_response_append_error(output, status, headers, message, false, false);
+}

@@ -50,6 +50,24 @@ int address_parse(const char *text, struct sockaddr_storage *address)
     return error ? UV_EINVAL : 0;
 }
 
+int address_parse_host(const char *host, unsigned port, struct sockaddr_storage *address)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
+
+    *address = (struct sockaddr_storage){0};
+    if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = htons((uint16_t)port);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
+        return UV_EINVAL;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons((uint16_t)port);
+    return 0;
+}
+
 static in_port_t host_text(const struct sockaddr *address, char host[INET6_ADDRSTRLEN])
 {
     if (address->sa_family == AF_INET6) {
@@ -85,4 +103,11 @@ void address_format_host(const struct sockaddr *address, char text[ADDRESS_TEXT_
 
     host_text(address, host);
     snprintf(text, ADDRESS_TEXT_LIMIT, "%s", host);
+}
+
+unsigned address_port(const struct sockaddr *address)
+{
+    char host[INET6_ADDRSTRLEN];
+
+    return host_text(address, host);
 }

@@ -30,6 +30,13 @@ struct block *block_reserve(struct block *block, size_t more)
     return block;
 }
 
+struct block *block_fit(struct block *block)
+{
+    assert(atomic_load_explicit(&block->references, memory_order_relaxed) == 1);
+    block->capacity = block->size;
+    return memory_resize(block, sizeof(*block) + block->size);
+}
+
 void block_append(struct block *block, const void *data, size_t size)
 {
     assert(block->capacity - block->size >= size);

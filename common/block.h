@@ -24,7 +24,11 @@ struct block *block_create(size_t capacity);
 /* Makes room for `more` further bytes; the block may move. Only for its sole owner. */
 struct block *block_reserve(struct block *block, size_t more);
 
-/* Copies `size` bytes to the end, which must have room for them. Only for the block's sole owner. */
+/* Gives back the room that is not used; the block may move. Only for its sole owner. */
+struct block *block_fit(struct block *block);
+
+/* Copies `size` bytes to the end, which must have room for them. Only for the block's sole owner.
+ */
 void block_append(struct block *block, const void *data, size_t size);
 
 struct block *block_ref(struct block *block);

@@ -13,6 +13,13 @@ void buffer_deinit(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
+void buffer_clear(struct buffer *buffer, size_t kept)
+{
+    if (buffer->capacity > kept)
+        buffer_deinit(buffer);
+    buffer->size = 0;
+}
+
 unsigned char *buffer_reserve(struct buffer *buffer, size_t more)
 {
     if (buffer->capacity - buffer->size < more) {

@@ -16,6 +16,9 @@ struct buffer {
 /* Frees the bytes; the buffer is empty and usable again. */
 void buffer_deinit(struct buffer *buffer);
 
+/* Empties the buffer for its next use; of its memory at most `kept` bytes stay. */
+void buffer_clear(struct buffer *buffer, size_t kept);
+
 /* Makes room for `more` further bytes and returns where they go; `size` does not change. */
 unsigned char *buffer_reserve(struct buffer *buffer, size_t more);
 

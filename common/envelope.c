@@ -1,78 +1,168 @@
 #include "common/envelope.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <uv.h>
 
+#include "common/channel_name.h"
+#include "common/protobuf_field.h"
 #include "common/utf8.h"
-#include "proto/bus.pb-c.h"
 
 #define OVERHEAD_LIMIT 2048 /* everything in an envelope but the data, unknown fields included */
 
+/* The numbers of the fields in proto/bus.proto. */
+enum { CHANNEL = 1, EPOCH, OFFSET, TIME_MS, PUBLISHER, SEQUENCE, KIND, DATA, KEY };
+
+size_t envelope_size(const struct message *message)
+{
+    return field_bytes_size(CHANNEL, message->channel_size) +
+           field_bytes_size(EPOCH, strlen(message->epoch)) +
+           field_fixed64_size(OFFSET, message->offset) +
+           field_varint_size(TIME_MS, (uint64_t)message->time_ms) +
+           field_fixed64_size(PUBLISHER, message->publisher) +
+           field_varint_size(SEQUENCE, message->sequence) + field_varint_size(KIND, message->kind) +
+           field_bytes_size(DATA, message->data_size);
+}
+
+unsigned char *envelope_write(unsigned char *at, const struct message *message)
+{
+    at = field_bytes_write(at, CHANNEL, message->channel, message->channel_size);
+    at = field_bytes_write(at, EPOCH, message->epoch, strlen(message->epoch));
+    at = field_fixed64_write(at, OFFSET, message->offset);
+    at = field_varint_write(at, TIME_MS, (uint64_t)message->time_ms);
+    at = field_fixed64_write(at, PUBLISHER, message->publisher);
+    at = field_varint_write(at, SEQUENCE, message->sequence);
+    at = field_varint_write(at, KIND, message->kind);
+    return field_bytes_write(at, DATA, message->data, message->data_size);
+}
+
 void envelope_append(struct buffer *output, const struct message *message)
 {
-    Carillon__Bus__Envelope envelope = CARILLON__BUS__ENVELOPE__INIT;
+    size_t size = envelope_size(message);
 
-    envelope.channel = (char *)(uintptr_t)message->channel;
-    envelope.epoch = (char *)(uintptr_t)message->epoch;
-    envelope.offset = message->offset;
-    envelope.time_ms = message->time_ms;
-    envelope.publisher = message->publisher;
-    envelope.sequence = message->sequence;
-    envelope.kind = message->kind == MESSAGE_TEXT ? CARILLON__BUS__KIND__KIND_TEXT
-                                                  : CARILLON__BUS__KIND__KIND_BINARY;
-    envelope.data.data = (uint8_t *)(uintptr_t)message->data;
-    envelope.data.len = message->data_size;
-
-    size_t size = carillon__bus__envelope__get_packed_size(&envelope);
-
-    carillon__bus__envelope__pack(&envelope, buffer_reserve(output, size));
+    envelope_write(buffer_reserve(output, size), message);
     output->size += size;
 }
 
-static int is_channel(const char *channel, size_t size)
-{
-    if (size == 0 || size > MESSAGE_CHANNEL_LIMIT ||
-        !utf8_is_valid((const unsigned char *)channel, size))
-        return 0;
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)channel[i];
+/* What was read, where it lies. A string ends at its first zero, as everywhere in C. */
+struct envelope {
+    const char *channel;
+    size_t channel_size;
+    const char *epoch;
+    size_t epoch_size;
+    uint64_t offset;
+    uint64_t time_ms;
+    uint64_t publisher;
+    uint64_t sequence;
+    uint32_t kind;
+    const unsigned char *data;
+    size_t data_size;
+};
 
-        if (byte < 0x20 || byte == 0x7f ||
-            (byte == 0xc2 && (unsigned char)channel[i + 1] < 0xa0))
-            return 0;
-    }
-    return 1;
+static bool has_its_type(const struct protobuf_field *field)
+{
+    static const enum protobuf_wire_type types[] = {
+        [CHANNEL] = PROTOBUF_BYTES,  [EPOCH] = PROTOBUF_BYTES,       [OFFSET] = PROTOBUF_FIXED64,
+        [TIME_MS] = PROTOBUF_VARINT, [PUBLISHER] = PROTOBUF_FIXED64, [SEQUENCE] = PROTOBUF_VARINT,
+        [KIND] = PROTOBUF_VARINT,    [DATA] = PROTOBUF_BYTES,        [KEY] = PROTOBUF_BYTES,
+    };
+
+    return field->number > KEY || field->type == types[field->number];
 }
 
-static int is_epoch(const char *epoch)
+static void take_text(const struct protobuf_field *field, const char **text, size_t *size)
 {
-    size_t size = strlen(epoch);
+    *text = (const char *)field->data;
+    *size = strnlen(*text, field->size);
+}
 
+/* The last value of a field counts. */
+static void take_field(struct envelope *envelope, const struct protobuf_field *field)
+{
+    switch (field->number) {
+    case CHANNEL:
+        take_text(field, &envelope->channel, &envelope->channel_size);
+        return;
+    case EPOCH:
+        take_text(field, &envelope->epoch, &envelope->epoch_size);
+        return;
+    case OFFSET:
+        envelope->offset = field->value;
+        return;
+    case TIME_MS:
+        envelope->time_ms = field->value;
+        return;
+    case PUBLISHER:
+        envelope->publisher = field->value;
+        return;
+    case SEQUENCE:
+        envelope->sequence = field->value;
+        return;
+    case KIND:
+        envelope->kind = (uint32_t)field->value;
+        return;
+    case DATA:
+        envelope->data = field->data;
+        envelope->data_size = field->size;
+        return;
+    default: /* the key is for later versions, and so is what we do not know */
+        return;
+    }
+}
+
+static bool read_fields(struct envelope *envelope, const unsigned char *at,
+                        const unsigned char *end)
+{
+    struct protobuf_field field;
+
+    while (protobuf_field_read(&at, end, &field)) {
+        if (!has_its_type(&field))
+            return false;
+        take_field(envelope, &field);
+    }
+    return at == end;
+}
+
+static bool is_epoch(const char *epoch, size_t size)
+{
     for (size_t i = 0; i < size; i++) {
         if (epoch[i] <= ' ' || epoch[i] > '~')
-            return 0;
+            return false;
     }
     return size <= MESSAGE_EPOCH_LIMIT;
 }
 
-static struct message *to_message(const Carillon__Bus__Envelope *envelope, size_t data_limit)
+static bool is_data(const struct envelope *envelope, size_t data_limit)
 {
-    size_t channel_size = strlen(envelope->channel);
+    if (envelope->data_size > data_limit)
+        return false;
+    switch (envelope->kind) {
+    case MESSAGE_TEXT: /* it will stand in a text frame */
+        return utf8_is_valid(envelope->data, envelope->data_size);
+    case MESSAGE_BINARY:
+        return true;
+    default:
+        return false;
+    }
+}
 
-    if (!is_channel(envelope->channel, channel_size) || !is_epoch(envelope->epoch) ||
-        envelope->publisher == 0 || envelope->data.len > data_limit ||
-        (envelope->kind != CARILLON__BUS__KIND__KIND_TEXT &&
-         envelope->kind != CARILLON__BUS__KIND__KIND_BINARY))
-        return NULL;
+static bool is_good(const struct envelope *envelope, size_t data_limit)
+{
+    return channel_name_is_valid(envelope->channel, envelope->channel_size) &&
+           is_epoch(envelope->epoch, envelope->epoch_size) && envelope->publisher != 0 &&
+           is_data(envelope, data_limit);
+}
 
+static struct message *to_message(const struct envelope *envelope)
+{
     struct message *message =
-        message_create(envelope->kind == CARILLON__BUS__KIND__KIND_TEXT ? MESSAGE_TEXT
-                                                                        : MESSAGE_BINARY,
-                       envelope->channel, channel_size, envelope->data.data, envelope->data.len);
+        message_create((enum message_kind)envelope->kind, envelope->channel, envelope->channel_size,
+                       envelope->data, envelope->data_size);
 
-    memcpy(message->epoch, envelope->epoch, strlen(envelope->epoch) + 1);
+    if (envelope->epoch_size > 0)
+        memcpy(message->epoch, envelope->epoch, envelope->epoch_size);
     message->offset = envelope->offset;
-    message->time_ms = envelope->time_ms;
+    message->time_ms = (int64_t)envelope->time_ms;
     message->publisher = envelope->publisher;
     message->sequence = envelope->sequence;
     return message;
@@ -80,14 +170,12 @@ static struct message *to_message(const Carillon__Bus__Envelope *envelope, size_
 
 int envelope_read(const void *bytes, size_t size, size_t data_limit, struct message **message)
 {
-    if (size > data_limit + OVERHEAD_LIMIT)
-        return UV_EPROTO;
+    const unsigned char *at = bytes;
+    struct envelope envelope = {0};
 
-    Carillon__Bus__Envelope *envelope = carillon__bus__envelope__unpack(NULL, size, bytes);
-
-    if (!envelope)
+    if (size == 0 || size > data_limit + OVERHEAD_LIMIT || !read_fields(&envelope, at, at + size) ||
+        !is_good(&envelope, data_limit))
         return UV_EPROTO;
-    *message = to_message(envelope, data_limit);
-    carillon__bus__envelope__free_unpacked(envelope, NULL);
-    return *message ? 0 : UV_EPROTO;
+    *message = to_message(&envelope);
+    return 0;
 }

@@ -9,12 +9,19 @@
 #include "common/buffer.h"
 #include "common/message.h"
 
-/* Appends the message to `output`; epoch and offset only where they are set. */
+/* Bytes of the message's envelope, which has epoch and offset only where they are set. */
+size_t envelope_size(const struct message *message);
+
+/* Writes so many bytes; returns where they end. */
+unsigned char *envelope_write(unsigned char *at, const struct message *message);
+
+/* Appends the envelope to `output`. */
 void envelope_append(struct buffer *output, const struct message *message);
 
 /*
  * Reads an envelope. Returns 0 and a new message, or UV_EPROTO where the bytes are no envelope, the
- * channel or epoch breaks its limits, the kind is unknown, or the data is more than `data_limit` bytes.
+ * channel or epoch breaks its limits, the kind is unknown, or the data is more than `data_limit`
+ * bytes.
  */
 int envelope_read(const void *bytes, size_t size, size_t data_limit, struct message **message);
 

@@ -37,9 +37,8 @@ static uint64_t load(const unsigned char *data, size_t size)
 uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t size)
 {
     const unsigned char *bytes = data;
-    uint64_t v[4] = {
-        key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
-        key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u};
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
+                     key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u};
     size_t done = 0;
     uint64_t word;
 

@@ -2,6 +2,8 @@
 
 #include "common/http_response.h"
 
+#define OUTPUT_LIMIT_BYTES ((size_t)256 * 1024)
+
 void http_exchange_init(struct http_exchange *exchange, size_t header_limit_bytes)
 {
     *exchange = (struct http_exchange){.reader = http_request_reader_create(header_limit_bytes)};
@@ -49,13 +51,20 @@ size_t http_exchange_feed(struct http_exchange *exchange, const unsigned char *d
             return used;
         }
         exchange->must_end |= !request->keep_alive;
+        /* Short requests for long answers, thousands in one packet, must not fill the memory. Who
+         * pipelines has to ask again on a new connection (RFC 9112 §9.3.2). */
+        if (used < size && exchange->output.size > OUTPUT_LIMIT_BYTES)
+            exchange->must_end = true;
     }
     return used;
 }
 
-void http_exchange_time_out(struct http_exchange *exchange)
+bool http_exchange_time_out(struct http_exchange *exchange)
 {
-    if (!http_request_reader_is_idle(exchange->reader))
+    bool has_begun = !exchange->must_end && !http_request_reader_is_idle(exchange->reader);
+
+    if (has_begun)
         refuse(exchange, 408, "the request took too long to arrive");
     exchange->must_end = true;
+    return has_begun;
 }

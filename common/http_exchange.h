@@ -1,7 +1,7 @@
 /*
- * The HTTP side of a connection as bytes in, bytes out: requests are read one after another, each is
- * answered by a function of the owner, and the answers gather in one output buffer in the order of
- * the requests. No I/O, no loop; the public listener and the admin listener both stand on it.
+ * The HTTP side of a connection as bytes in, bytes out: requests are read one after another, each
+ * is answered by a function of the owner, and the answers gather in one output buffer in the order
+ * of the requests. No I/O, no loop; the public listener and the admin listener both stand on it.
  */
 #ifndef COMMON_HTTP_EXCHANGE_H
 #define COMMON_HTTP_EXCHANGE_H
@@ -29,7 +29,9 @@ void http_exchange_deinit(struct http_exchange *exchange);
 /*
  * Reads on and answers every whole request with `respond`. Returns the bytes used: all of them,
  * unless the exchange must end (the rest is to be thrown away) or a request was taken (the rest
- * belongs to the new protocol; `*taken` is then true).
+ * belongs to the new protocol; `*taken` is then true). The exchange ends after a request that it
+ * cannot read, after one that is the connection's last, when `respond` sets `must_end`, and when
+ * requests go on while 256 KiB of answers lie in the output already.
  */
 size_t http_exchange_feed(struct http_exchange *exchange, const unsigned char *data, size_t size,
                           enum http_verdict (*respond)(void *context,
@@ -37,7 +39,8 @@ size_t http_exchange_feed(struct http_exchange *exchange, const unsigned char *d
                                                        struct buffer *output),
                           void *context, bool *taken);
 
-/* Appends the answer to a client that took too long: 408 where it had begun a request, else none. */
-void http_exchange_time_out(struct http_exchange *exchange);
+/* Appends the answer to a client that took too long: 408 where it had begun a request (true), none
+ * where it had not or has been refused already. The exchange must end. */
+bool http_exchange_time_out(struct http_exchange *exchange);
 
 #endif

@@ -31,6 +31,18 @@ size_t http_request_header_count(const struct http_request *request, const char 
     return count;
 }
 
+bool http_request_names_host(const struct http_request *request)
+{
+    size_t count = http_request_header_count(request, "host");
+
+    return count == 1 || (count == 0 && request->minor_version == 0);
+}
+
+bool http_request_is_head(const struct http_request *request)
+{
+    return strcmp(request->method, "HEAD") == 0;
+}
+
 /* RFC 9110 §5.6.1 */
 static bool list_has_token(const char *list, const char *token)
 {

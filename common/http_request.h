@@ -58,6 +58,13 @@ const char *http_request_header(const struct http_request *request, const char *
 /* How many headers have this name (any case). */
 size_t http_request_header_count(const struct http_request *request, const char *name);
 
+/* False for a request that has to be answered with 400 for its Host (RFC 9112 §3.2): one of
+ * HTTP/1.1 that has none, and any that has several. */
+bool http_request_names_host(const struct http_request *request);
+
+/* True for HEAD: the answer is that of GET without the body. */
+bool http_request_is_head(const struct http_request *request);
+
 /* True if any header of this name has `token` in its comma-separated list (any case). */
 bool http_request_header_has_token(const struct http_request *request, const char *name,
                                    const char *token);

@@ -99,6 +99,21 @@ void http_response_append(struct buffer *output, const struct http_response *res
         buffer_append(output, response->body, response->body_size);
 }
 
+void http_response_insert(struct buffer *output, size_t start, const void *line, size_t size)
+{
+    buffer_reserve(output, size);
+
+    unsigned char *status_line = output->data + start;
+    unsigned char *at = memchr(status_line, '\n', output->size - start);
+
+    if (!at)
+        return;
+    at++;
+    memmove(at + size, at, output->size - (size_t)(at - output->data));
+    memcpy(at, line, size);
+    output->size += size;
+}
+
 void http_response_append_error(struct buffer *output, int status, const char *headers,
                                 const char *message, bool is_head, bool keep_alive)
 {

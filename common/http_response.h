@@ -26,6 +26,9 @@ struct http_response {
  * `headers`. */
 void http_response_append(struct buffer *output, const struct http_response *response);
 
+/* Adds a line, ending in CRLF, to the headers of the response that begins at `start`. */
+void http_response_insert(struct buffer *output, size_t start, const void *line, size_t size);
+
 /* A response whose body is one line of plain text that says what is wrong. */
 void http_response_append_error(struct buffer *output, int status, const char *headers,
                                 const char *message, bool is_head, bool keep_alive);

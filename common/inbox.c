@@ -1,11 +1,11 @@
+/*
+ * A Treiber stack: producers push with one compare-and-swap, the consumer takes the whole stack
+ * with one exchange and reverses it. There is no pop of single items, so the ABA problem cannot
+ * arise.
+ */
 #include "common/inbox.h"
 
 #include "common/memory.h"
-
-/*
- * A Treiber stack: producers push with one compare-and-swap, the consumer takes the whole stack with
- * one exchange and reverses it. There is no pop of single items, so the ABA problem cannot arise.
- */
 
 static void on_wakeup(uv_async_t *handle)
 {

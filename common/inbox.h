@@ -1,10 +1,10 @@
 /*
  * The one way into a loop from other threads: a queue of items with many producers, drained by the
- * loop in batches. The item is embedded in the caller's object, so that posting never allocates; the
- * object belongs to the receiving loop from the moment it is posted.
+ * loop in batches. The item is embedded in the caller's object, so that posting never allocates;
+ * the object belongs to the receiving loop from the moment it is posted.
  *
- * Items of one producer arrive in the order in which it posted them. A burst costs one wake-up: only
- * the post that finds the queue empty calls uv_async_send.
+ * Items of one producer arrive in the order in which it posted them. A burst costs one wake-up:
+ * only the post that finds the queue empty calls uv_async_send.
  */
 #ifndef COMMON_INBOX_H
 #define COMMON_INBOX_H
@@ -32,10 +32,12 @@ int inbox_init(struct inbox *inbox, uv_loop_t *loop,
 /* Hands `item` to the inbox's loop. Any thread. */
 void inbox_post(struct inbox *inbox, struct inbox_item *item);
 
-/* Receives what is in the queue now. Only on the inbox's loop. */
+/* Receives what is in the queue now. Only on the inbox's loop, and not from `receive`, which would
+ * see newer items before older ones. */
 void inbox_drain(struct inbox *inbox);
 
-/* Closes the wake-up handle. Nobody may post any more; what is left must have been drained. */
+/* Closes the wake-up handle. Nobody may post any more; what is left must have been drained. The
+ * inbox's memory must stay until the loop has run once more. */
 void inbox_close(struct inbox *inbox);
 
 #endif

@@ -5,14 +5,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log_tail.h"
+#include "common/utf8.h"
+
 #define LINE_LIMIT 4096
 #define TEXT_LIMIT 512
 
-static enum log_format log_line_format = LOG_LOGFMT;
-static enum log_level log_least_level = LOG_INFO;
+static _Atomic enum log_format log_line_format = LOG_LOGFMT;
+static _Atomic enum log_level log_least_level = LOG_INFO;
 
 struct line {
+    enum log_format format;
     size_t size;
+    bool is_full; /* something did not fit */
     char text[LINE_LIMIT];
 };
 
@@ -22,24 +27,50 @@ void log_configure(enum log_format format, enum log_level level)
     log_least_level = level;
 }
 
+bool log_is_written(enum log_level level)
+{
+    return level <= log_least_level;
+}
+
 static void append(struct line *line, const char *text, size_t size)
 {
     /* Room stays for what ends the line. */
-    if (line->size + size > sizeof(line->text) - 4)
-        size = line->size < sizeof(line->text) - 4 ? sizeof(line->text) - 4 - line->size : 0;
+    if (line->is_full || size > sizeof(line->text) - 4 - line->size) {
+        line->is_full = true;
+        return;
+    }
     memcpy(line->text + line->size, text, size);
     line->size += size;
 }
 
-/* Printable ASCII as it is; everything else escaped, so that a value can neither end its line nor
- * make the JSON invalid. */
+/* Bytes of the UTF-8 character of two bytes or more at `text`, or 0 where there is none that may be
+ * shown: U+0080 to U+009F are control characters. */
+static size_t wide_character(const char *text)
+{
+    unsigned char lead = (unsigned char)text[0];
+    size_t size = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+    if (size == 0 || strnlen(text, size) < size ||
+        !utf8_is_valid((const unsigned char *)text, size))
+        return 0;
+    return lead == 0xc2 && (unsigned char)text[1] < 0xa0 ? 0 : size;
+}
+
+/* Text as it is; control characters and bytes that are no UTF-8 escaped, so that a value can
+ * neither end its line nor make the JSON invalid. */
 static void append_quoted(struct line *line, const char *text)
 {
     append(line, "\"", 1);
-    for (size_t i = 0; text[i] != '\0' && i < TEXT_LIMIT; i++) {
+    for (size_t i = 0; i < TEXT_LIMIT && text[i] != '\0'; i++) {
         unsigned char byte = (unsigned char)text[i];
+        size_t wide = wide_character(text + i);
         char escaped[8];
 
+        if (wide > 0) {
+            append(line, text + i, wide);
+            i += wide - 1;
+            continue;
+        }
         if (byte == '"' || byte == '\\')
             snprintf(escaped, sizeof(escaped), "\\%c", byte);
         else if (byte < 0x20 || byte > 0x7e)
@@ -51,21 +82,21 @@ static void append_quoted(struct line *line, const char *text)
     append(line, "\"", 1);
 }
 
-static int needs_quotes(const char *text)
+static bool needs_quotes(const char *text)
 {
     if (text[0] == '\0' || strlen(text) > TEXT_LIMIT)
-        return 1;
+        return true;
     for (; *text; text++) {
         if (*text <= ' ' || *text > '~' || *text == '"' || *text == '\\' || *text == '=')
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 static void append_field(struct line *line, const struct log_field *field)
 {
-    int is_json = log_line_format == LOG_JSON;
-    char number[24];
+    bool is_json = line->format == LOG_JSON;
+    size_t size = line->size;
 
     if (is_json) {
         append(line, line->size > 1 ? ",\"" : "\"", line->size > 1 ? 2 : 1);
@@ -78,6 +109,8 @@ static void append_field(struct line *line, const struct log_field *field)
         append(line, "=", 1);
     }
     if (!field->text) {
+        char number[24];
+
         snprintf(number, sizeof(number), "%lld", (long long)field->number);
         append(line, number, strlen(number));
     } else if (is_json || strcmp(field->key, "event") == 0 || needs_quotes(field->text)) {
@@ -85,6 +118,8 @@ static void append_field(struct line *line, const struct log_field *field)
     } else {
         append(line, field->text, strlen(field->text));
     }
+    if (line->is_full)
+        line->size = size; /* half a field would not parse */
 }
 
 static void format_time(char text[40])
@@ -102,20 +137,24 @@ static void format_time(char text[40])
 void log_write(enum log_level level, const struct log_field *fields)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
-    struct line line = {0};
+    struct line line;
     char time_text[40];
 
-    if (level > log_least_level)
+    if (!log_is_written(level))
         return;
+    line.format = log_line_format;
+    line.size = 0;
+    line.is_full = false;
     format_time(time_text);
-    if (log_line_format == LOG_JSON)
+    if (line.format == LOG_JSON)
         append(&line, "{", 1);
     append_field(&line, &(struct log_field){.key = "time", .text = time_text});
     append_field(&line, &(struct log_field){.key = "level", .text = levels[level]});
     for (; fields->key; fields++)
         append_field(&line, fields);
-    if (log_line_format == LOG_JSON)
+    if (line.format == LOG_JSON)
         line.text[line.size++] = '}';
+    log_tail_keep(line.text, line.size);
     line.text[line.size++] = '\n';
 
     ssize_t written = write(STDERR_FILENO, line.text, line.size);

@@ -17,7 +17,11 @@ int loop_init(struct loop *loop)
 
     if (error)
         return error;
-    return wheel_init(&loop->wheel, &loop->uv, on_deadline);
+    loop->tls = NULL;
+    error = wheel_init(&loop->wheel, &loop->uv, on_deadline);
+    if (error)
+        uv_loop_close(&loop->uv);
+    return error;
 }
 
 void loop_deinit(struct loop *loop)
@@ -29,6 +33,17 @@ void loop_deinit(struct loop *loop)
 
     assert(error == 0);
     (void)error;
+    if (loop->tls)
+        buffer_deinit(&loop->tls->encrypted);
+    memory_free(loop->tls);
+    loop->tls = NULL;
+}
+
+struct loop_tls *loop_tls(struct loop *loop)
+{
+    if (!loop->tls)
+        loop->tls = memory_zeroed(1, sizeof(*loop->tls));
+    return loop->tls;
 }
 
 uint64_t loop_now_ms(const struct loop *loop)

@@ -95,3 +95,12 @@ void map_each(struct map *map, void (*visit)(struct map_entry *entry, void *cont
         visit(entries[i], context);
     memory_free(entries);
 }
+
+void map_look(const struct map *map, size_t first, size_t count,
+              void (*visit)(struct map_entry *entry, void *context), void *context)
+{
+    for (size_t i = first; i < map->slot_count && i - first < count; i++) {
+        for (struct map_entry *entry = map->slots[i]; entry; entry = entry->next)
+            visit(entry, context);
+    }
+}

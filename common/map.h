@@ -37,6 +37,11 @@ void map_insert(struct map *map, struct map_entry *entry, const char *key, size_
 /* Removes an entry that is in the map. */
 void map_remove(struct map *map, struct map_entry *entry);
 
+/* Calls `visit`, which may not change the map, for each entry of `count` slots from `first` on;
+ * beyond `slot_count` there are none. For those who walk a large map a little at a time. */
+void map_look(const struct map *map, size_t first, size_t count,
+              void (*visit)(struct map_entry *entry, void *context), void *context);
+
 /* Calls `visit` for each entry; `visit` may remove and free that entry and no other. */
 void map_each(struct map *map, void (*visit)(struct map_entry *entry, void *context),
               void *context);

@@ -37,7 +37,7 @@ char *memory_copy_text(const char *text, size_t size)
     return copy;
 }
 
-void memory_free(void *memory)
+void memory_free(const void *memory)
 {
-    free(memory);
+    free((void *)memory);
 }

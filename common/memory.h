@@ -1,7 +1,7 @@
 /*
  * Allocation that does not fail: running out of memory ends the process with one line on stderr
- * (a supervisor restarts it, and the other gateways carry on). Input from outside cannot cause that,
- * because each kind of input has a limit that is checked before anything is allocated for it.
+ * (a supervisor restarts it, and the other gateways carry on). Input from outside cannot cause
+ * that, because each kind of input has a limit that is checked before anything is allocated for it.
  */
 #ifndef COMMON_MEMORY_H
 #define COMMON_MEMORY_H
@@ -20,8 +20,8 @@ void *memory_resize(void *old, size_t size);
 /* A copy of `size` bytes with a zero byte behind it. */
 char *memory_copy_text(const char *text, size_t size);
 
-/* NULL is allowed. */
-void memory_free(void *memory);
+/* NULL is allowed. Takes const, so that who owns a read-only text can free it. */
+void memory_free(const void *memory);
 
 /* The object whose member `member` is at `pointer`. */
 #define container_of(pointer, type, member)                                                        \

@@ -36,7 +36,6 @@ struct message *message_ref(struct message *message)
 
 void message_unref(struct message *message)
 {
-    if (message &&
-        atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1)
+    if (message && atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1)
         memory_free(message);
 }

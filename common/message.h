@@ -11,12 +11,15 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-#define MESSAGE_CHANNEL_LIMIT 255 /* bytes of a channel name */
-#define MESSAGE_EPOCH_LIMIT   16  /* bytes of an epoch */
+#include "common/channel_name.h"
+
+#define MESSAGE_CHANNEL_LIMIT CHANNEL_NAME_LIMIT
+#define MESSAGE_EPOCH_LIMIT   16 /* bytes of an epoch */
 
 enum message_kind {
-    MESSAGE_TEXT = 0,   /* as in proto/bus.proto */
+    MESSAGE_TEXT = 0, /* as in proto/bus.proto */
     MESSAGE_BINARY = 1,
 };
 
@@ -34,11 +37,21 @@ struct message {
     size_t data_size;
 };
 
-/* A message with copies of `channel` (1 to MESSAGE_CHANNEL_LIMIT bytes) and `data`, one reference. */
+/* A message with copies of `channel` (1 to MESSAGE_CHANNEL_LIMIT bytes) and `data`, one reference.
+ */
 struct message *message_create(enum message_kind kind, const char *channel, size_t channel_size,
                                const void *data, size_t data_size);
 
 struct message *message_ref(struct message *message);
+
+/* Copies an epoch of at most MESSAGE_EPOCH_LIMIT bytes; more are cut off. */
+static inline void epoch_copy(char to[MESSAGE_EPOCH_LIMIT + 1], const char *from)
+{
+    size_t size = strnlen(from, MESSAGE_EPOCH_LIMIT);
+
+    memcpy(to, from, size);
+    to[size] = '\0';
+}
 
 /* NULL is allowed. */
 void message_unref(struct message *message);

@@ -35,6 +35,13 @@ void metrics_sample(struct buffer *text, const char *name, const char *labels, d
     buffer_printf(text, " %.17g\n", value);
 }
 
+void metrics_single(struct buffer *text, const char *name, enum metric_kind kind, const char *help,
+                    double value)
+{
+    metrics_describe(text, name, kind, help);
+    metrics_sample(text, name, "", value);
+}
+
 void metrics_histogram(struct buffer *text, const char *name, const struct histogram *histogram)
 {
     uint64_t count = 0;

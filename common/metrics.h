@@ -37,8 +37,8 @@ static inline uint64_t metric_read(const struct metric *metric)
 #define HISTOGRAM_BUCKETS 16
 
 /*
- * Durations in buckets that double: bucket i counts what took at most 100 us << i (100 us to 3.3 s),
- * the last one whatever took longer. `sum` is in nanoseconds.
+ * Durations in buckets that double: bucket i counts what took at most 100 us << i (100 us to 3.3
+ * s), the last one whatever took longer. `sum` is in nanoseconds.
  */
 struct histogram {
     struct metric buckets[HISTOGRAM_BUCKETS + 1];
@@ -58,6 +58,10 @@ void metrics_describe(struct buffer *text, const char *name, enum metric_kind ki
 
 /* Appends one sample; `labels` is empty or `key="value",…` with values escaped already. */
 void metrics_sample(struct buffer *text, const char *name, const char *labels, double value);
+
+/* Appends a metric that is one sample without labels: its description and its value. */
+void metrics_single(struct buffer *text, const char *name, enum metric_kind kind, const char *help,
+                    double value);
 
 /* Appends the samples of a histogram in seconds (`_bucket`, `_sum`, `_count`). */
 void metrics_histogram(struct buffer *text, const char *name, const struct histogram *histogram);

@@ -3,13 +3,15 @@
  * (`CARILLON_SEND_QUEUE_LIMIT=1M`), the config file (`send-queue-limit = 1M`) and `--help`. The
  * command line beats the environment, which beats the file, which beats the default.
  *
- * Every program gets, without naming them in its table: `--config FILE`, `--help`, `--version`.
+ * Every program gets, without naming them in its table: `--config FILE`, `--check-config`,
+ * `--help`, `--version`; and `--health`, see health.h.
  * `--option value` and `--option=value` are the same; a flag is `--flag`, `--no-flag` or
  * `--flag=true|false`.
  */
 #ifndef COMMON_OPTION_H
 #define COMMON_OPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,16 +31,17 @@ struct option_list {
 };
 
 struct option {
-    const char *name;     /* without the dashes */
+    const char *name; /* without the dashes */
     enum option_type type;
-    size_t offset;        /* of the value in the program's configuration struct */
-    const char *fallback; /* the default, as a user would write it */
-    const char *argument; /* what --help calls the value: SIZE, HOST:PORT; NULL for a flag */
-    const char *help;     /* one or two sentences */
-    uint64_t minimum;     /* NUMBER, SIZE, TIME; TEXT: least length */
-    uint64_t maximum;     /* the same; 0 stands for no maximum */
+    bool is_fixed;              /* a running program keeps its value; a change takes a restart */
+    size_t offset;              /* of the value in the program's configuration struct */
+    const char *fallback;       /* the default, as a user would write it */
+    const char *argument;       /* what --help calls the value: SIZE, HOST:PORT; NULL for a flag */
+    const char *help;           /* one or two sentences */
+    uint64_t minimum;           /* NUMBER, SIZE, TIME; TEXT: least length */
+    uint64_t maximum;           /* the same; 0 stands for no maximum */
     const char *const *choices; /* CHOICE: NULL-terminated */
-    const char *group;    /* heading in --help, set on the first option of each group */
+    const char *group;          /* heading in --help, set on the first option of each group */
 };
 
 struct option_program {
@@ -49,12 +52,13 @@ struct option_program {
 };
 
 enum option_outcome {
-    OPTION_RUN,      /* the configuration is filled */
-    OPTION_EXIT,     /* --help or --version was printed to stdout: exit 0 */
-    OPTION_BAD,      /* one line in `error` names what is wrong: exit 2 */
+    OPTION_RUN,  /* the configuration is filled */
+    OPTION_EXIT, /* --help or --version was printed to stdout: exit 0 */
+    OPTION_BAD,  /* one line in `error` names what is wrong: exit 2 */
 };
 
 #define OPTION_ERROR_LIMIT 512
+#define OPTION_NAMES_LIMIT 512
 
 /*
  * Fills `configuration` (zeroed by the caller) from defaults, file, environment and command line.
@@ -67,10 +71,47 @@ enum option_outcome options_load(const struct option_program *program, void *con
                                  int argc, char **argv, char **environment,
                                  char error[OPTION_ERROR_LIMIT]);
 
+/* Told what is wrong with a configuration, in one line without newline. */
+typedef void option_report(void *context, const char *problem);
+
+/* True where --check-config is among the arguments: the program says what is wrong with its
+ * configuration, and does not start. */
+bool options_ask_for_check(int argc, char **argv);
+
+/*
+ * The same as options_load for such a program: goes on after what is wrong, with the value that the
+ * option had before, and reports all of it. OPTION_EXIT, or OPTION_RUN: the configuration is filled
+ * with what could be taken.
+ */
+enum option_outcome options_check(const struct option_program *program, void *configuration,
+                                  int argc, char **argv, char **environment, option_report *report,
+                                  void *context);
+
+/* A reporter for those who want the first problem alone: `error` is a text of OPTION_ERROR_LIMIT
+ * bytes, "" before it. */
+void option_keep_first(void *error, const char *problem);
+
+/* A reporter that says it on stderr and counts. */
+struct option_printer {
+    const struct option_program *program;
+    size_t count;
+};
+
+void option_print(void *printer, const char *problem);
+
+/*
+ * For a program that loads its options again while it runs: gives each fixed option of
+ * `configuration` the value that it has in `running`. `names` receives the names of those that had
+ * another one, "listen, threads", or nothing.
+ */
+void options_keep_fixed(const struct option_program *program, void *configuration,
+                        const void *running, char names[OPTION_NAMES_LIMIT]);
+
 /* Frees what options_load put into the configuration, after any outcome. */
 void options_free(const struct option_program *program, void *configuration);
 
-/* Parses one value as the type says into `target`; pure, for tests and the fuzzer. 0 or UV_EINVAL. */
+/* Parses one value as the type says into `target`; pure, for tests and the fuzzer. 0 or UV_EINVAL.
+ */
 int option_parse_size(const char *text, uint64_t *bytes);
 int option_parse_time(const char *text, uint64_t *milliseconds);
 

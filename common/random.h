@@ -11,7 +11,8 @@ void random_bytes(void *target, size_t size);
 /* 64 bits from the kernel's generator, never 0. Any thread. */
 uint64_t random_id(void);
 
-/* A number below `bound` (at least 1), good enough for jitter, without a system call. Any thread. */
+/* A number below `bound` (at least 1), good enough for jitter, without a system call. Any thread.
+ */
 uint64_t random_below(uint64_t bound);
 
 #endif

@@ -1,35 +1,27 @@
+/*
+ * The common case is that the kernel takes a write whole: one `send`, and nothing is kept. (libuv's
+ * own uv_try_write goes through write(2) and the file layer; send(2) was measured to cost a tenth
+ * less CPU per delivery of a small message, tests/bench.) Only a stream whose peer is slow grows a
+ * queue, a ring of (block, offset). Its head is handed to libuv as one vectored write; one such
+ * write is in flight at a time, so that what stands behind it can still be dropped when the peer
+ * turns out too slow. An empty queue is freed, because most streams that had one will not need it
+ * again soon. So a queue exists exactly while a write is in flight.
+ *
+ * Where there is TLS (stream_tls.c), what is sent passes through it last and what is read first.
+ */
 #include "common/stream.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "common/memory.h"
-
-/*
- * The common case is that the kernel takes a write whole: `uv_try_write`, and nothing is kept. Only a
- * stream whose peer is slow grows a queue, a ring of (block, offset). Its head is handed to libuv as
- * one vectored write; one such write is in flight at a time, so that what stands behind it can still
- * be dropped when the peer turns out too slow. An empty queue is freed, because most streams that had
- * one will not need it again soon.
- */
-
-#define IN_FLIGHT_LIMIT 16 /* blocks in one vectored write */
-
-struct queued {
-    struct block *block;
-    size_t offset;
-};
-
-struct stream_queue {
-    uv_write_t request;
-    struct stream *stream;
-    struct queued *ring;
-    size_t capacity;  /* of the ring, a power of two */
-    size_t first;     /* index of the oldest entry */
-    size_t count;     /* entries */
-    size_t in_flight; /* oldest entries that libuv holds */
-    size_t bytes;     /* of all entries */
-};
+#include "common/stream_tls.h"
 
 static struct loop *loop_of(const struct stream *stream)
 {
@@ -41,126 +33,116 @@ static struct stream *stream_of(uv_handle_t *handle)
     return container_of(handle, struct stream, uv.handle);
 }
 
-static struct queued *entry_at(const struct stream_queue *queue, size_t index)
+static void forget_queue(struct stream *stream)
 {
-    return &queue->ring[(queue->first + index) & (queue->capacity - 1)];
-}
-
-static size_t entry_bytes(const struct queued *entry)
-{
-    return entry->block->size - entry->offset;
-}
-
-static void queue_destroy(struct stream_queue *queue)
-{
-    for (size_t i = 0; i < queue->count; i++)
-        block_unref(entry_at(queue, i)->block);
-    memory_free(queue->ring);
-    memory_free(queue);
-}
-
-static void queue_append(struct stream_queue *queue, struct block *block, size_t offset)
-{
-    if (queue->count == queue->capacity) {
-        size_t capacity = queue->capacity ? queue->capacity * 2 : 4;
-        struct queued *ring = memory_allocate(capacity * sizeof(*ring));
-
-        for (size_t i = 0; i < queue->count; i++)
-            ring[i] = *entry_at(queue, i);
-        memory_free(queue->ring);
-        queue->ring = ring;
-        queue->capacity = capacity;
-        queue->first = 0;
-    }
-    *entry_at(queue, queue->count++) = (struct queued){block_ref(block), offset};
-    queue->bytes += block->size - offset;
-}
-
-static void queue_remove_oldest(struct stream_queue *queue, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct queued *entry = entry_at(queue, i);
-
-        queue->bytes -= entry_bytes(entry);
-        block_unref(entry->block);
-    }
-    queue->first = (queue->first + count) & (queue->capacity - 1);
-    queue->count -= count;
+    stream_queue_destroy(stream->queue);
+    stream->queue = NULL;
 }
 
 static int send_queued(struct stream *stream);
+static int send_end(struct stream *stream);
+
+/* After a write: sends what has come meanwhile, or what follows the last byte. */
+static int send_on(struct stream *stream)
+{
+    if (stream->queue->count > 0 || (stream->tls && stream_tls_is_behind(stream)))
+        return send_queued(stream);
+
+    bool is_last = stream->queue->is_last;
+
+    forget_queue(stream);
+    return is_last ? send_end(stream) : 0;
+}
 
 static void on_written(uv_write_t *request, int error)
 {
     struct stream_queue *queue = container_of(request, struct stream_queue, request);
     struct stream *stream = queue->stream;
 
-    queue_remove_oldest(queue, queue->in_flight);
-    queue->in_flight = 0;
+    if (stream->tls)
+        stream_tls_land(stream);
+    else
+        stream_queue_land(queue);
     if (stream_is_closing(stream))
         return; /* on_closed frees the rest */
-    if (!error && queue->count > 0)
-        error = send_queued(stream);
+    if (!error)
+        error = send_on(stream);
     if (error) {
-        stream->events->ended(stream, error);
-        return;
-    }
-    if (queue->count > 0)
-        return;
-    stream->queue = NULL;
-    queue_destroy(queue);
-    if (stream->events->drained)
+        forget_queue(stream); /* nothing of it can be sent any more */
+        stream_break(stream, error);
+    } else if (!stream->queue && stream->events->drained) {
         stream->events->drained(stream);
+    }
 }
 
 static int send_queued(struct stream *stream)
 {
     struct stream_queue *queue = stream->queue;
-    uv_buf_t buffers[IN_FLIGHT_LIMIT];
-    unsigned count = 0;
+    uv_buf_t buffers[STREAM_QUEUE_FLIGHT_LIMIT];
+    unsigned count = 1;
 
-    for (; count < IN_FLIGHT_LIMIT && count < queue->count; count++) {
-        struct queued *entry = entry_at(queue, count);
+    if (stream->tls) {
+        int error = stream_tls_launch(stream, buffers);
 
-        buffers[count] = uv_buf_init((char *)entry->block->data + entry->offset,
-                                     (unsigned)entry_bytes(entry));
+        if (error)
+            return error;
+    } else {
+        count = stream_queue_launch(queue, buffers);
     }
-    queue->in_flight = count;
-
-    int error = uv_write(&queue->request, &stream->uv.stream, buffers, count, on_written);
-
-    if (error)
-        queue->in_flight = 0;
-    return error;
+    return uv_write(&queue->request, &stream->uv.stream, buffers, count, on_written);
 }
 
 static struct stream_queue *queue_of(struct stream *stream)
 {
-    if (!stream->queue) {
-        stream->queue = memory_zeroed(1, sizeof(*stream->queue));
-        stream->queue->stream = stream;
-    }
+    if (!stream->queue)
+        stream->queue = stream_queue_create(stream);
     return stream->queue;
 }
 
-static int queue_block(struct stream *stream, struct block *block, size_t offset)
+/* After something was queued: sends it, unless a write is in flight. */
+static int send_if_first(struct stream *stream)
 {
-    struct stream_queue *queue = queue_of(stream);
+    if (stream->queue->in_flight > 0 || (stream->tls && stream_tls_is_in_flight(stream)))
+        return 0;
 
-    queue_append(queue, block, offset);
-    return queue->in_flight == 0 ? send_queued(stream) : 0;
+    int error = send_queued(stream);
+
+    if (error)
+        forget_queue(stream);
+    return error;
 }
 
-/* Bytes that the kernel takes now: 0 when it is full or something is queued before them. */
+ssize_t stream_send(struct stream *stream, const void *data, size_t size)
+{
+    ssize_t taken;
+    uv_os_fd_t fd;
+    int error = uv_fileno(&stream->uv.handle, &fd);
+
+    if (error)
+        return error;
+    if (stream->uv.stream.connect_req) /* as uv_try_write asks; a send would eat connect's error */
+        return 0;
+    do {
+        taken = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (taken < 0 && errno == EINTR);
+    if (taken >= 0)
+        return taken;
+    return errno == EAGAIN ? 0 : uv_translate_sys_error(errno);
+}
+
+int stream_fly(struct stream *stream)
+{
+    queue_of(stream);
+    return send_if_first(stream);
+}
+
+/* Bytes that are off our hands now: 0 when the kernel is full or something is queued before them.
+ */
 static ssize_t try_write(struct stream *stream, const void *data, size_t size)
 {
     if (stream->queue)
-        return 0;
-
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)data, (unsigned)size);
-    int taken = uv_try_write(&stream->uv.stream, &buffer, 1);
-
-    return taken == UV_EAGAIN ? 0 : taken;
+        return stream->queue->is_last ? UV_EPIPE : 0;
+    return stream->tls ? stream_tls_write(stream, data, size) : stream_send(stream, data, size);
 }
 
 int stream_write(struct stream *stream, struct block *block, size_t offset)
@@ -171,8 +153,13 @@ int stream_write(struct stream *stream, struct block *block, size_t offset)
 
     if (taken < 0)
         return (int)taken;
+    stream->written_bytes += block->size - offset;
     offset += (size_t)taken;
-    return offset == block->size ? 0 : queue_block(stream, block, offset);
+    if (offset == block->size)
+        return 0;
+    stream_queue_append(queue_of(stream), block, offset);
+    stream->queue->has_begun |= taken > 0;
+    return send_if_first(stream);
 }
 
 int stream_write_bytes(struct stream *stream, const void *data, size_t size)
@@ -183,46 +170,100 @@ int stream_write_bytes(struct stream *stream, const void *data, size_t size)
 
     if (taken < 0)
         return (int)taken;
+    stream->written_bytes += size;
     if ((size_t)taken == size)
         return 0;
 
-    size_t left = size - (size_t)taken;
-    struct block *block = block_create(left);
-
-    block_append(block, (const unsigned char *)data + taken, left);
-
-    int error = queue_block(stream, block, 0);
-
-    block_unref(block);
-    return error;
+    stream_queue_copy(queue_of(stream), (const unsigned char *)data + taken, size - (size_t)taken);
+    stream->queue->has_begun |= taken > 0;
+    return send_if_first(stream);
 }
 
 size_t stream_queued_bytes(const struct stream *stream)
 {
-    return stream->queue ? stream->queue->bytes : 0;
+    if (!stream->queue)
+        return 0;
+
+    /* libuv knows how much of its write the kernel has taken so far. */
+    size_t in_flight = uv_stream_get_write_queue_size(&stream->uv.stream);
+
+    if (stream->tls)
+        in_flight = stream_tls_plain_in_flight(stream, in_flight);
+    return stream->queue->waiting_bytes + in_flight;
 }
 
 void stream_drop_queued(struct stream *stream)
 {
-    struct stream_queue *queue = stream->queue;
-
-    if (!queue)
-        return;
-    while (queue->count > queue->in_flight) {
-        struct queued *entry = entry_at(queue, queue->count - 1);
-
-        queue->bytes -= entry_bytes(entry);
-        block_unref(entry->block);
-        queue->count--;
-    }
+    if (stream->queue)
+        stream->written_bytes -= stream_queue_drop_waiting(stream->queue);
 }
 
+uint64_t stream_sent_bytes(const struct stream *stream)
+{
+    return stream->written_bytes - stream_queued_bytes(stream);
+}
+
+/* Bytes that the peer's host has not acknowledged, here and with the kernel; as they travel, but
+ * for those that TLS has still to encrypt. */
+static uint64_t unacknowledged_bytes(const struct stream *stream)
+{
+    uint64_t waiting = stream->queue ? stream->queue->waiting_bytes : 0;
+    uv_os_fd_t fd;
+    int held; /* by the kernel; a FIN counts as a byte */
+
+    if (uv_fileno(&stream->uv.handle, &fd) || ioctl(fd, SIOCOUTQ, &held) || held < 0)
+        held = 0;
+    return waiting + uv_stream_get_write_queue_size(&stream->uv.stream) + (uint64_t)held;
+}
+
+/* All that was ever written, counted likewise. */
+static uint64_t travelling_bytes(const struct stream *stream)
+{
+    if (!stream->tls)
+        return stream->written_bytes;
+    return stream_tls_sent_bytes(stream) + (stream->queue ? stream->queue->waiting_bytes : 0);
+}
+
+void stream_set_mark(const struct stream *stream, struct stream_mark *mark)
+{
+    uint64_t lacking = unacknowledged_bytes(stream);
+
+    mark->next_byte = lacking > 0 ? travelling_bytes(stream) - lacking + 1 : 0;
+}
+
+bool stream_has_moved(const struct stream *stream, struct stream_mark *mark)
+{
+    uint64_t before = mark->next_byte;
+
+    stream_set_mark(stream, mark);
+    return before > 0 && (mark->next_byte == 0 || mark->next_byte > before);
+}
+
+/* Without a buffer libuv reads nothing and says UV_ENOBUFS. */
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
-    struct loop *loop = loop_of(stream_of(handle));
+    struct stream *stream = stream_of(handle);
+    struct loop *loop = loop_of(stream);
+    bool may_read = !stream->events->may_read || stream->events->may_read(stream);
 
     (void)suggested;
-    *buffer = uv_buf_init((char *)loop->read_buffer, sizeof(loop->read_buffer));
+    *buffer = uv_buf_init((char *)loop->read_buffer, may_read ? sizeof(loop->read_buffer) : 0);
+}
+
+static void receive(struct stream *stream, unsigned char *data, size_t size)
+{
+    if (stream->tls)
+        stream_tls_receive(stream, data, size);
+    else
+        stream->events->read(stream, data, size);
+}
+
+void stream_break(struct stream *stream, int error)
+{
+    if (stream->tls)
+        stream_tls_break(stream, error);
+    else
+        stream->events->ended(stream, error);
 }
 
 static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
@@ -230,24 +271,21 @@ static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
     struct stream *stream = stream_of((uv_handle_t *)handle);
 
     if (size > 0) {
-        stream->events->read(stream, (unsigned char *)buffer->base, (size_t)size);
+        receive(stream, (unsigned char *)buffer->base, (size_t)size);
     } else if (size < 0) {
         stream_stop(stream);
-        stream->events->ended(stream, (int)size);
+        if (size != UV_ENOBUFS)
+            stream_break(stream, (int)size);
     }
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct stream *stream = stream_of(handle);
-
-    if (stream->queue) {
-        queue_destroy(stream->queue);
-        stream->queue = NULL;
-    }
-
     const struct stream_events *events = stream->events;
 
+    forget_queue(stream);
+    stream_tls_destroy(stream);
     stream->events = NULL;
     events->closed(stream);
 }
@@ -257,19 +295,23 @@ int stream_init(struct stream *stream, struct loop *loop, bool is_unix,
 {
     stream->events = events;
     stream->queue = NULL;
+    stream->tls = NULL;
+    stream->written_bytes = 0;
     return is_unix ? uv_pipe_init(&loop->uv, &stream->uv.pipe, 0)
                    : uv_tcp_init(&loop->uv, &stream->uv.tcp);
 }
 
-int stream_accept(struct stream *stream, struct loop *loop, uv_stream_t *listener,
+int stream_accept(struct stream *stream, struct loop *loop, int socket,
                   const struct stream_events *events)
 {
     int error = stream_init(stream, loop, false, events);
 
     assert(error == 0); /* uv_tcp_init without a socket cannot fail */
-    error = uv_accept(listener, &stream->uv.stream);
-    if (error)
+    error = uv_tcp_open(&stream->uv.tcp, socket);
+    if (error) {
+        close(socket);
         return error;
+    }
     return uv_tcp_nodelay(&stream->uv.tcp, 1);
 }
 
@@ -278,7 +320,11 @@ static void on_connected(uv_connect_t *request, int error)
     struct stream *stream = stream_of((uv_handle_t *)request->handle);
 
     memory_free(request);
-    if (!stream_is_closing(stream))
+    if (stream_is_closing(stream))
+        return;
+    if (stream->tls && !error)
+        stream_tls_start(stream);
+    else
         stream->events->connected(stream, error);
 }
 
@@ -291,14 +337,19 @@ int stream_connect_tcp(struct stream *stream, const struct sockaddr *address)
         memory_free(request);
         return error;
     }
-    return uv_tcp_nodelay(&stream->uv.tcp, 1);
+    /* The connect is under way and its event will come, so this must not fail it a second time. */
+    (void)uv_tcp_nodelay(&stream->uv.tcp, 1);
+    return 0;
 }
 
 int stream_connect_unix(struct stream *stream, const char *path)
 {
+    /* libuv would cut the path and might find another socket there. */
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return UV_ENAMETOOLONG;
+
     uv_connect_t *request = memory_allocate(sizeof(*request));
 
-    /* libuv 1.44 reports every failure, a path that is too long included, through the callback. */
     uv_pipe_connect(request, &stream->uv.pipe, path, on_connected);
     return 0;
 }
@@ -321,14 +372,46 @@ static void on_shutdown(uv_shutdown_t *request, int error)
     memory_free(request);
 }
 
-int stream_shutdown(struct stream *stream)
+void stream_read_once(struct stream *stream, size_t limit_bytes)
 {
+    struct loop *loop = loop_of(stream);
+    size_t room = sizeof(loop->read_buffer);
+    uv_os_fd_t fd;
+    ssize_t size;
+
+    if (uv_fileno(&stream->uv.handle, &fd))
+        return;
+    do {
+        size = recv(fd, loop->read_buffer, limit_bytes < room ? limit_bytes : room, MSG_DONTWAIT);
+    } while (size < 0 && errno == EINTR);
+    if (size > 0)
+        receive(stream, loop->read_buffer, (size_t)size);
+    else if (size == 0)
+        stream_break(stream, UV_EOF);
+    else if (errno != EAGAIN && errno != EWOULDBLOCK)
+        stream_break(stream, uv_translate_sys_error(errno));
+}
+
+static int send_end(struct stream *stream)
+{
+    if (stream->tls)
+        stream_tls_end(stream);
+
     uv_shutdown_t *request = memory_allocate(sizeof(*request));
     int error = uv_shutdown(request, &stream->uv.stream, on_shutdown);
 
     if (error)
         memory_free(request);
     return error;
+}
+
+int stream_shutdown(struct stream *stream)
+{
+    if (!stream->queue)
+        return send_end(stream);
+    /* libuv waits for the write that it holds, and would refuse what is queued behind that. */
+    stream->queue->is_last = true;
+    return 0;
 }
 
 bool stream_is_closing(const struct stream *stream)
@@ -338,8 +421,11 @@ bool stream_is_closing(const struct stream *stream)
 
 void stream_close(struct stream *stream)
 {
-    if (!stream_is_closing(stream))
-        uv_close(&stream->uv.handle, on_closed);
+    if (stream_is_closing(stream))
+        return;
+    if (stream->tls && !stream->queue)
+        stream_tls_end(stream); /* which needs a moment's luck with the kernel's buffer */
+    uv_close(&stream->uv.handle, on_closed);
 }
 
 bool stream_is_closed(const struct stream *stream)

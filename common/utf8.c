@@ -1,12 +1,12 @@
+/*
+ * A state says what the rest of a character must be (Unicode table 3-7): how many bytes follow, and
+ * where the lead byte narrows it, the range of the next one. That narrowing is what keeps out
+ * overlong forms, surrogates and numbers above U+10FFFF.
+ */
 #include "common/utf8.h"
 
 #include <string.h>
 
-/*
- * A state says what the rest of a character must be (Unicode table 3-7): how many bytes follow, and
- * where the lead byte narrows it, the range of the next one. That narrowing is what keeps out overlong
- * forms, surrogates and numbers above U+10FFFF.
- */
 enum {
     TAIL_1 = 2, /* one more byte, 80..BF */
     TAIL_2,     /* two more */

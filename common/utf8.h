@@ -1,6 +1,7 @@
 /*
- * UTF-8 checked while it arrives (RFC 3629 §4, Unicode table 3-7): no overlong forms, no surrogates,
- * nothing above U+10FFFF. The state between two pieces is one byte, so a text may be cut anywhere.
+ * UTF-8 checked while it arrives (RFC 3629 §4, Unicode table 3-7): no overlong forms, no
+ * surrogates, nothing above U+10FFFF. The state between two pieces is one byte, so a text may be
+ * cut anywhere.
  */
 #ifndef COMMON_UTF8_H
 #define COMMON_UTF8_H

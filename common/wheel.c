@@ -1,11 +1,11 @@
+/*
+ * The timer is one-shot and re-armed only while deadlines are set, so that an idle process sleeps.
+ * It goes off where a tick begins, so that a deadline is late by the rest of its tick at most.
+ * After a pause `now` is set to the present in one step: every slot is empty then.
+ */
 #include "common/wheel.h"
 
 #include "common/memory.h"
-
-/*
- * The timer is one-shot and re-armed only while deadlines are set, so that an idle process sleeps.
- * After a pause `now` is set to the present in one step: every slot is empty then.
- */
 
 static uint64_t ticks_now(const struct wheel *wheel)
 {
@@ -16,8 +16,10 @@ static void on_timer(uv_timer_t *timer);
 
 static void arm(struct wheel *wheel)
 {
+    uint64_t passed = uv_now(wheel->timer.loop) % WHEEL_TICK_MS;
+
     if (!uv_is_active((uv_handle_t *)&wheel->timer))
-        uv_timer_start(&wheel->timer, on_timer, WHEEL_TICK_MS, 0);
+        uv_timer_start(&wheel->timer, on_timer, WHEEL_TICK_MS - passed, 0);
 }
 
 static void handle_slot(struct wheel *wheel, struct list *slot, uint64_t now)
@@ -89,8 +91,10 @@ void wheel_set(struct wheel *wheel, struct deadline *deadline, uint64_t delay_ms
     } else {
         list_remove(&deadline->link);
     }
-    /* One tick more than the division gives, because the present tick has partly passed. */
-    deadline->due = now + (delay_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS + 1;
+    /* The first tick that begins at or after the time, and has not been handled. */
+    deadline->due = (uv_now(wheel->timer.loop) + delay_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
+    if (deadline->due <= wheel->now)
+        deadline->due = wheel->now + 1;
     list_append(&wheel->slots[deadline->due % WHEEL_SLOTS], &deadline->link);
     arm(wheel);
 }

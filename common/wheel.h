@@ -1,7 +1,8 @@
 /*
- * The deadlines of a loop (handshakes, pings, closes, connects), coarse and cheap: a wheel of slots,
- * one libuv timer for all of them, O(1) to set, move and cancel. A deadline fires at or up to
- * WHEEL_TICK_MS + one loop iteration after its time, never before.
+ * The deadlines of a loop (handshakes, pings, closes, connects), coarse and cheap: a wheel of
+ * slots, one libuv timer for all of them, O(1) to set, move and cancel. A deadline fires at or up
+ * to WHEEL_TICK_MS + one loop iteration after its time, never before, and never inside wheel_set.
+ * Its function may set and clear any deadline, itself included.
  *
  * Deadlines live in the objects that wait. One wheel belongs to one loop; the timer runs only while
  * a deadline is set.
@@ -15,7 +16,7 @@
 #include "common/list.h"
 
 #define WHEEL_TICK_MS 50
-#define WHEEL_SLOTS   512 /* one turn is 25.6 s; later deadlines stay in their slot for more turns */
+#define WHEEL_SLOTS   512 /* one turn is 25.6 s; later deadlines stay in their slot for more */
 
 struct deadline {
     struct list link; /* in its slot, or in no list while not set */
@@ -30,9 +31,11 @@ struct wheel {
     struct list slots[WHEEL_SLOTS];
 };
 
-/* Prepares a wheel; `expired` is called for each deadline that is reached, which is then not set. */
+/* Prepares a wheel; `expired` is called for each deadline that is reached, which is then not set.
+ */
 int wheel_init(struct wheel *wheel, uv_loop_t *loop, void (*expired)(struct deadline *deadline));
 
+/* Stops the timer for good; the wheel's memory must stay until the loop has run once more. */
 void wheel_close(struct wheel *wheel);
 
 void deadline_init(struct deadline *deadline);

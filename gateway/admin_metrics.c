@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "common/memory.h"
+#include "common/process_metrics.h"
 #include "gateway/admin.h"
 
 /* One table is the list of metrics: name, kind, help, and where to find the value. */
@@ -21,17 +22,22 @@ static const struct worker_metric worker_metrics[] = {
     {"carillon_connections_accepted_total", METRIC_COUNTER, "Connections accepted.",
      WORKER(accepted)},
     {"carillon_connections_refused_full_total", METRIC_COUNTER,
-     "Connections refused by --max-connections.", WORKER(refused_full)},
+     "Connections refused by --max-connections, or for want of file descriptors.",
+     WORKER(refused_full)},
     {"carillon_connections_refused_address_total", METRIC_COUNTER,
      "Connections refused by --max-connections-per-address.", WORKER(refused_address)},
+    {"carillon_connections_refused_rate_total", METRIC_COUNTER,
+     "Connections refused by --accept-rate.", WORKER(refused_rate)},
+    {"carillon_proxy_protocol_errors_total", METRIC_COUNTER,
+     "Connections of trusted proxies closed for want of a PROXY header.", WORKER(proxy_errors)},
     {"carillon_handshakes_total", METRIC_COUNTER, "WebSocket handshakes that succeeded.",
      WORKER(handshakes)},
     {"carillon_handshakes_refused_total", METRIC_COUNTER,
      "WebSocket handshakes answered with an error.", WORKER(handshakes_refused)},
     {"carillon_http_requests_total", METRIC_COUNTER, "HTTP requests that were no handshakes.",
      WORKER(http_requests)},
-    {"carillon_request_timeouts_total", METRIC_COUNTER, "Requests that did not arrive in time.",
-     WORKER(timeouts)},
+    {"carillon_request_timeouts_total", METRIC_COUNTER,
+     "Requests that began and did not arrive in time.", WORKER(timeouts)},
     {"carillon_messages_received_total", METRIC_COUNTER, "Messages from clients.",
      WORKER(messages_received)},
     {"carillon_messages_refused_total", METRIC_COUNTER, "Messages that the bus did not take.",
@@ -41,12 +47,18 @@ static const struct worker_metric worker_metrics[] = {
     {"carillon_deliveries_total", METRIC_COUNTER, "Messages handed to a subscriber's socket.",
      WORKER(deliveries)},
     {"carillon_sent_bytes_total", METRIC_COUNTER, "Bytes to clients.", WORKER(bytes_sent)},
+    {"carillon_send_queue_high_total", METRIC_COUNTER,
+     "Writes to a client for whom half of --send-queue-limit waited already.", WORKER(queues_high)},
     {"carillon_slow_consumers_total", METRIC_COUNTER, "Clients closed for --send-queue-limit.",
      WORKER(slow_consumers)},
     {"carillon_rate_limited_total", METRIC_COUNTER, "Clients closed for --message-rate.",
      WORKER(rate_limited)},
     {"carillon_dead_peers_total", METRIC_COUNTER, "Clients that answered no ping.",
      WORKER(dead_peers)},
+    {"carillon_read_holds_total", METRIC_COUNTER,
+     "Times that a client was not read because the bus thread was behind.", WORKER(holds)},
+    {"carillon_overruns_total", METRIC_COUNTER,
+     "Times that a thread was too far behind and missed messages.", WORKER(overruns)},
     {"carillon_channel_losses_total", METRIC_COUNTER,
      "Times that subscribers of a channel could not be given all messages.",
      WORKER(histories_lost)},
@@ -106,33 +118,131 @@ static void append_closes(struct buffer *text, const struct hub *hub)
     }
 }
 
-void admin_append_metrics(struct buffer *text, const struct hub *hub)
+static void append_tls(struct buffer *text, const struct hub *hub)
 {
-    const struct bus_stats *bus = bus_stats(hub->bus);
-    struct histogram *busy = memory_zeroed(1, sizeof(*busy));
+    static const struct {
+        const char *label;
+        size_t offset;
+    } results[] = {
+        {"result=\"full\"", WORKER(tls_full)},
+        {"result=\"resumed\"", WORKER(tls_resumed)},
+        {"result=\"failed\"", WORKER(tls_failed)},
+        {"result=\"timeout\"", WORKER(tls_timeouts)},
+    };
+    int64_t expiry = atomic_load(&hub->status->certificate_expiry);
 
+    metrics_describe(text, "carillon_tls_handshakes_total", METRIC_COUNTER,
+                     "TLS handshakes of clients, by result; full and resumed ones succeeded.");
+    for (size_t r = 0; r < COUNT(results); r++) {
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < hub->worker_count; i++)
+            sum += value_at(&hub->workers[i]->stats, results[r].offset);
+        metrics_sample(text, "carillon_tls_handshakes_total", results[r].label, (double)sum);
+    }
+    if (expiry == 0)
+        return;
+    metrics_single(text, "carillon_tls_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
+                   "When the first certificate of --tls-cert ends, in seconds since 1970.",
+                   (double)expiry);
+}
+
+static void append_accept_errors(struct buffer *text, const struct hub *hub, uint64_t sum)
+{
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        sum += metric_read(&hub->workers[i]->listener.errors) +
+               metric_read(&hub->workers[i]->tls_listener.errors);
+    metrics_single(text, "carillon_accept_errors_total", METRIC_COUNTER,
+                   "Times that no connection could be accepted, for want of file descriptors or "
+                   "memory.",
+                   (double)sum);
+}
+
+/* The depth of the queues between the threads. */
+static void append_flows(struct buffer *text, const struct hub *hub)
+{
+    uint64_t publishes = 0;
+    uint64_t deliveries = 0;
+
+    for (unsigned i = 0; i < hub->worker_count; i++) {
+        publishes += flow_depth(&hub->workers[i]->connections.sessions.publishes);
+        deliveries += flow_depth(&hub->workers[i]->deliveries);
+    }
+    metrics_single(text, "carillon_publish_queue_bytes", METRIC_GAUGE,
+                   "Messages of clients that the bus thread has not taken up.", (double)publishes);
+    metrics_single(text, "carillon_delivery_queue_bytes", METRIC_GAUGE,
+                   "Messages for clients that their threads have not taken up.",
+                   (double)deliveries);
+}
+
+/* Limits, for those who divide by them; and whether we are on the way down. */
+static void append_limits(struct buffer *text, const struct hub *hub)
+{
+    metrics_single(text, "carillon_connections_limit", METRIC_GAUGE,
+                   "Client connections that are served at a time.",
+                   (double)admission_connection_limit(hub->workers[0]->connections.admission));
+    metrics_single(text, "carillon_bus_queue_limit_bytes", METRIC_GAUGE,
+                   "What carillon_bus_queued_bytes may come to, --bus-buffer.",
+                   (double)bus_buffer_limit(hub->bus));
+    metrics_single(text, "carillon_draining", METRIC_GAUGE, "1 once SIGTERM was received.",
+                   atomic_load(&hub->status->is_draining));
+}
+
+static void append_bus(struct buffer *text, const struct bus *bus)
+{
+    const struct bus_stats *stats = bus_stats(bus);
+    char label[32];
+
+    snprintf(label, sizeof(label), "kind=\"%s\"", bus_name(bus));
+    metrics_describe(text, "carillon_bus_info", METRIC_GAUGE, "Always 1; the label says what.");
+    metrics_sample(text, "carillon_bus_info", label, 1);
+    for (size_t m = 0; m < COUNT(bus_metrics); m++)
+        metrics_single(text, bus_metrics[m].name, bus_metrics[m].kind, bus_metrics[m].help,
+                       (double)value_at(stats, bus_metrics[m].offset));
+    metrics_describe(text, "carillon_bus_round_trip_seconds", METRIC_HISTOGRAM,
+                     "From sending a publish to its acknowledgement.");
+    metrics_histogram(text, "carillon_bus_round_trip_seconds", &stats->round_trip);
+}
+
+static void append_lag(struct buffer *text, struct hub *hub)
+{
+    struct histogram *lag = memory_zeroed(1, sizeof(*lag));
+
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        histogram_merge(lag, &hub->workers[i]->lag_meter.lag);
+    metrics_describe(text, "carillon_loop_lag_seconds", METRIC_HISTOGRAM,
+                     "How long one iteration of a client thread kept everything else waiting.");
+    metrics_histogram(text, "carillon_loop_lag_seconds", lag);
+    memory_free(lag);
+    metrics_describe(text, "carillon_main_loop_lag_seconds", METRIC_HISTOGRAM,
+                     "The same of the thread that owns the bus.");
+    metrics_histogram(text, "carillon_main_loop_lag_seconds", &hub->lag_meter.lag);
+    lag_meter_describe_peak(text);
+    lag_meter_append_peak(text, &hub->lag_meter, "main");
+    for (unsigned i = 0; i < hub->worker_count; i++) {
+        char thread[16];
+
+        snprintf(thread, sizeof(thread), "%u", i);
+        lag_meter_append_peak(text, &hub->workers[i]->lag_meter, thread);
+    }
+}
+
+void admin_append_metrics(struct buffer *text, struct hub *hub, uint64_t accept_errors)
+{
+    process_append_metrics(text, "gateway");
     for (size_t m = 0; m < COUNT(worker_metrics); m++) {
         const struct worker_metric *metric = &worker_metrics[m];
         uint64_t sum = 0;
 
         for (unsigned i = 0; i < hub->worker_count; i++)
             sum += value_at(&hub->workers[i]->stats, metric->offset);
-        metrics_describe(text, metric->name, metric->kind, metric->help);
-        metrics_sample(text, metric->name, "", (double)sum);
+        metrics_single(text, metric->name, metric->kind, metric->help, (double)sum);
     }
+    append_accept_errors(text, hub, accept_errors);
     append_closes(text, hub);
-    for (size_t m = 0; m < COUNT(bus_metrics); m++) {
-        metrics_describe(text, bus_metrics[m].name, bus_metrics[m].kind, bus_metrics[m].help);
-        metrics_sample(text, bus_metrics[m].name, "",
-                       (double)value_at(bus, bus_metrics[m].offset));
-    }
-    metrics_describe(text, "carillon_bus_round_trip_seconds", METRIC_HISTOGRAM,
-                     "From sending a publish to its acknowledgement.");
-    metrics_histogram(text, "carillon_bus_round_trip_seconds", &bus->round_trip);
-    for (unsigned i = 0; i < hub->worker_count; i++)
-        histogram_merge(busy, &hub->workers[i]->stats.loop_busy);
-    metrics_describe(text, "carillon_loop_busy_seconds", METRIC_HISTOGRAM,
-                     "How long one loop iteration kept everything else waiting.");
-    metrics_histogram(text, "carillon_loop_busy_seconds", busy);
-    memory_free(busy);
+    append_tls(text, hub);
+    append_flows(text, hub);
+    append_limits(text, hub);
+    append_bus(text, hub->bus);
+    append_lag(text, hub);
 }

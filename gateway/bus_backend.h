@@ -28,6 +28,8 @@ struct bus {
  * by bus.c from `settings`, `events`, … before the first event. */
 struct bus *bus_local_open(struct loop *loop);
 struct bus *bus_redis_open(struct loop *loop, const char *url, const char *prefix, char error[256]);
+struct bus *bus_router_open(struct loop *loop, const char *url, const char *cluster,
+                            const char *secret_file, char error[256]);
 
 /* Sets the state, its metric, and tells the owner if it changed. */
 void bus_set_state(struct bus *bus, enum bus_state state);

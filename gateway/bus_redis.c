@@ -1,3 +1,26 @@
+/*
+ * The Redis bus: two connections, a publisher, and the subscribed channels.
+ *
+ * On the command connection the scripts are loaded, then HELLO asks for the life of the data.
+ * Another life than the one we knew means that Redis was restarted or replaced and may have lost
+ * the last moments, or everything. The gateways then know more than Redis, each a different part of
+ * it: every channel is compared at once, and what is missing is restored (redis_attach.c), while
+ * publishes rest for REDIS_REST_MS so that nobody numbers new messages before the last gateway is
+ * back. Afterwards what was not known to be safe is published again (redis_publisher.c).
+ *
+ * The bus is up while both connections are there and every SUBSCRIBE that the second one began with
+ * is answered. Without commands live messages still come; without a subscriber nothing is
+ * published, because nobody here would hear it.
+ *
+ * What waits at the end of an outage may be more than a channel's history holds, so that whoever
+ * is not listening when it goes out would lose some of it for good. So it waits a little longer:
+ * - for every channel whose people were told that they are subscribed, until its position is known;
+ * - for every channel that was there, until it is live again, but no longer than BEHIND_LIMIT_MS;
+ * - after more than OUTAGE_MS, for the other gateways, which come back from the same outage within
+ *   their links' longest wait: REDIS_REST_MS.
+ * What remains: a gateway that comes back later still, and finds that more was published meanwhile
+ * than the history holds, tells its people of a loss.
+ */
 #include "gateway/bus_redis.h"
 
 #include <assert.h>
@@ -8,26 +31,15 @@
 #include "common/memory.h"
 #include "common/random.h"
 #include "gateway/redis_attach.h"
+#include "gateway/redis_echo.h"
+#include "gateway/redis_hello.h"
 
-/*
- * The Redis bus: two connections, a publisher, and the subscribed channels.
- *
- * On the command connection the scripts are loaded, then HELLO asks for the life of the data.
- * Another life than the one we knew means that Redis was restarted or replaced and may have lost
- * the last moments, or everything. The gateways then know more than Redis, each a different part of
- * it: every channel is compared at once, and what is missing is restored (redis_attach.c), while
- * publishes rest for REST_MS so that nobody numbers new messages before the last gateway is back.
- * Afterwards what was not known to be safe is published again (redis_publisher.c).
- *
- * The bus is up while both connections are. Each works on without the other: publishes are
- * acknowledged without a subscriber, and live messages come without commands.
- */
-
-#define REST_MS       1500 /* longer than a link's longest wait between two attempts */
-#define REST_LIMIT_MS 5000 /* whatever Redis says */
-#define TICK_MS       250
-#define WARN_EVERY_MS 5000
-#define TAIL_MESSAGES 1024
+#define REST_LIMIT_MS   5000 /* whatever Redis says */
+#define OUTAGE_MS       1000
+#define BEHIND_LIMIT_MS 5000
+#define TICK_MS         250
+#define WARN_EVERY_MS   5000
+#define TAIL_MESSAGES   1024
 
 static struct redis_bus *of_bus(struct bus *bus)
 {
@@ -91,35 +103,6 @@ bool redis_bus_may_warn(struct redis_bus *bus, enum redis_warning warning)
     return true;
 }
 
-/* Scripts and hello. */
-
-static void on_loaded(void *context, uint64_t script, const redisReply *reply)
-{
-    struct redis_bus *bus = context;
-
-    bus->is_loading = false;
-    if (!reply)
-        return;
-    if (redis_reply_is_error(reply))
-        redis_link_drop(&bus->commands, reply->str);
-    else if (!redis_reply_copy_text(reply, bus->scripts[script], REDIS_SHA_SIZE) ||
-             strlen(bus->scripts[script]) != REDIS_SHA_SIZE)
-        redis_link_drop(&bus->commands, "SCRIPT LOAD answered nonsense");
-}
-
-static void load_scripts(struct redis_bus *bus)
-{
-    bus->is_loading = true;
-    for (unsigned script = 0; script < REDIS_SCRIPT_COUNT; script++) {
-        redis_command_begin(&bus->command);
-        redis_command_add_text(&bus->command, "SCRIPT");
-        redis_command_add_text(&bus->command, "LOAD");
-        redis_script_text((enum redis_script)script, &bus->command.bytes);
-        redis_command_end_word(&bus->command);
-        redis_command_send(&bus->command, &bus->commands, on_loaded, bus, script);
-    }
-}
-
 enum redis_fault redis_bus_fault(struct redis_bus *bus, const redisReply *reply)
 {
     enum redis_fault fault = redis_fault_of(reply->str);
@@ -127,10 +110,7 @@ enum redis_fault redis_bus_fault(struct redis_bus *bus, const redisReply *reply)
     if (fault == REDIS_FAULT_SERVER) {
         redis_link_drop(&bus->commands, reply->str);
     } else if (fault == REDIS_FAULT_SCRIPT) {
-        if (redis_link_is_ready(&bus->commands) && !bus->is_loading) {
-            log_event(LOG_INFO, log_name("redis forgot the scripts"));
-            load_scripts(bus);
-        }
+        redis_hello_reload(bus);
         fault = REDIS_FAULT_RETRY;
     } else if (fault == REDIS_FAULT_RETRY && strncmp(reply->str, "GAP", 3) != 0 &&
                redis_bus_may_warn(bus, REDIS_WARNING_REFUSED)) {
@@ -139,122 +119,129 @@ enum redis_fault redis_bus_fault(struct redis_bus *bus, const redisReply *reply)
     return fault;
 }
 
-static void update_state(struct redis_bus *bus)
-{
-    bool is_up = bus->is_usable && redis_link_is_ready(&bus->subscriber);
+/* Up and down. */
 
-    if (bus->is_closing)
+static bool is_up(const struct redis_bus *bus)
+{
+    return redis_bus_is_usable(bus) && redis_topics_are_heard(bus);
+}
+
+bool redis_bus_may_publish(const struct redis_bus *bus)
+{
+    if (!is_up(bus) || bus->rest != REDIS_REST_NONE || bus->channels.unplaced > 0)
+        return false;
+    return bus->channels.behind == 0 || loop_now_ms(bus->bus.loop) - bus->up_ms >= BEHIND_LIMIT_MS;
+}
+
+void redis_bus_go_on(struct redis_bus *bus)
+{
+    bool is_new_life = bus->is_new_life;
+
+    if (!redis_bus_may_publish(bus))
         return;
-    bus_set_state(&bus->bus, is_up ? BUS_UP : BUS_DOWN);
-    if (!is_up)
-        redis_channels_tell_all(bus);
+    bus->outage_ms = 0;
+    bus->is_new_life = false;
+    redis_publisher_go_on(&bus->publisher, is_new_life);
 }
 
 static void end_rest(struct redis_bus *bus)
 {
-    bool is_new_life = bus->is_new_life;
-
-    bus->is_resting = false;
-    bus->is_new_life = false;
-    /* Positions first: what we publish next must come after them. */
-    redis_attach_all(bus);
-    redis_publisher_resume(&bus->publisher, is_new_life);
+    bus->rest = REDIS_REST_NONE;
+    loop_cancel(bus->bus.loop, &bus->rest_end);
 }
 
 static void on_rested(struct waiter *waiter)
 {
-    end_rest(container_of(waiter, struct redis_bus, rest));
+    struct redis_bus *bus = container_of(waiter, struct redis_bus, rest_end);
+
+    end_rest(bus);
+    redis_attach_all(bus);
+    redis_bus_go_on(bus);
+}
+
+static void begin_rest(struct redis_bus *bus, enum redis_rest rest, uint64_t rest_ms)
+{
+    if (bus->rest >= rest)
+        return;
+    bus->rest = rest;
+    loop_wait(bus->bus.loop, &bus->rest_end, rest_ms < REST_LIMIT_MS ? rest_ms : REST_LIMIT_MS);
+}
+
+static void come_up(struct redis_bus *bus)
+{
+    bus->up_ms = loop_now_ms(bus->bus.loop);
+    if (bus->outage_ms != 0 && bus->up_ms - bus->outage_ms > OUTAGE_MS)
+        begin_rest(bus, REDIS_REST_RETURN, REDIS_REST_MS);
+    bus_set_state(&bus->bus, BUS_UP);
+}
+
+static void go_down(struct redis_bus *bus)
+{
+    if (bus->outage_ms == 0)
+        bus->outage_ms = loop_now_ms(bus->bus.loop);
+    if (bus->rest == REDIS_REST_RETURN)
+        end_rest(bus);
+    bus_set_state(&bus->bus, BUS_DOWN);
+}
+
+static void update_state(struct redis_bus *bus)
+{
+    if (bus->is_closing)
+        return;
+    if (is_up(bus)) {
+        if (bus->bus.state == BUS_DOWN)
+            come_up(bus);
+        return;
+    }
+    if (bus->bus.state == BUS_UP)
+        go_down(bus);
+    redis_channels_tell_all(bus);
 }
 
 static void begin_new_life(struct redis_bus *bus)
 {
     log_event(LOG_WARNING, log_name("redis has another life"), log_text("life", bus->life));
     bus->is_new_life = true;
-    for (struct list *link = bus->channels.all.next; link != &bus->channels.all; link = link->next)
-        container_of(link, struct redis_channel, link)->must_check = true;
+    redis_channels_check(bus);
     /* A connection from before may still hang on to the server that was replaced. */
     if (redis_link_is_ready(&bus->subscriber) && bus->subscriber.ready_ms <= bus->lost_ms)
         redis_link_drop(&bus->subscriber, "the server was replaced");
 }
 
-static void become_usable(struct redis_bus *bus, const struct redis_hello *hello)
+void redis_bus_greeted(struct redis_bus *bus, const struct redis_hello *hello)
 {
-    bool is_other_life =
-        hello->id[0] != '\0' && bus->life[0] != '\0' && strcmp(hello->id, bus->life) != 0;
+    /* A server without an id is one that could not write down a new one. */
+    bool is_other_life = bus->life[0] != '\0' && strcmp(hello->id, bus->life) != 0;
 
     if (hello->id[0] != '\0')
         memcpy(bus->life, hello->id, sizeof(bus->life));
     if (bus->was_usable)
         metric_add(&bus->bus.stats.reconnects, 1);
     bus->was_usable = true;
-    bus->is_usable = true;
-    bus->is_resting = hello->rest_ms > 0;
+    bus->is_greeted = true;
+    if (hello->rest_ms > 0)
+        begin_rest(bus, REDIS_REST_REPAIR, hello->rest_ms);
     if (is_other_life)
         begin_new_life(bus);
     update_state(bus);
-    if (!bus->is_resting) {
-        end_rest(bus);
-        return;
-    }
     redis_attach_all(bus);
-    loop_wait(bus->bus.loop, &bus->rest,
-              hello->rest_ms < REST_LIMIT_MS ? hello->rest_ms : REST_LIMIT_MS);
-}
-
-static void on_hello(void *context, uint64_t tag, const redisReply *reply)
-{
-    struct redis_bus *bus = context;
-    struct redis_hello hello;
-
-    (void)tag;
-    if (!reply)
-        return;
-    if (redis_reply_is_error(reply))
-        redis_link_drop(&bus->commands, reply->str);
-    else if (!redis_read_hello(reply, &hello))
-        redis_link_drop(&bus->commands, "the hello script answered nonsense");
-    else
-        become_usable(bus, &hello);
-}
-
-/* Asks as soon as the last script is loaded. */
-static void on_last_loaded(void *context, uint64_t tag, const redisReply *reply)
-{
-    struct redis_bus *bus = context;
-    struct redis_command *command;
-
-    (void)tag;
-    if (!reply || !redis_link_is_ready(&bus->commands))
-        return;
-    command = redis_bus_begin(bus, REDIS_SCRIPT_HELLO, 1);
-    buffer_printf(&command->bytes, "%s:boot", bus->prefix);
-    redis_command_end_word(command);
-    redis_command_add_text(command, bus->life);
-    redis_bus_add_fresh_epoch(bus);
-    redis_command_add_number(command, REST_MS);
-    redis_command_send(command, &bus->commands, on_hello, bus, 0);
+    redis_bus_go_on(bus);
 }
 
 /* The connections. */
 
 static void on_commands_ready(struct redis_link *link)
 {
-    struct redis_bus *bus = container_of(link, struct redis_bus, commands);
-
-    load_scripts(bus);
-    redis_command_begin(&bus->command);
-    redis_command_add_text(&bus->command, "PING");
-    redis_command_send(&bus->command, link, on_last_loaded, bus, 0);
+    redis_hello_start(container_of(link, struct redis_bus, commands));
 }
 
 static void on_commands_down(struct redis_link *link)
 {
     struct redis_bus *bus = container_of(link, struct redis_bus, commands);
 
-    bus->is_usable = false;
-    bus->is_resting = false;
+    bus->is_greeted = false;
     bus->lost_ms = loop_now_ms(bus->bus.loop);
-    loop_cancel(bus->bus.loop, &bus->rest);
+    end_rest(bus);
     redis_publisher_hold(&bus->publisher);
     update_state(bus);
 }
@@ -263,21 +250,30 @@ static void on_subscriber_ready(struct redis_link *link)
 {
     struct redis_bus *bus = container_of(link, struct redis_bus, subscriber);
 
-    redis_channels_subscriber_ready(bus);
+    redis_topics_connected(bus);
     update_state(bus);
+    redis_bus_go_on(bus);
 }
 
 static void on_subscriber_down(struct redis_link *link)
 {
     struct redis_bus *bus = container_of(link, struct redis_bus, subscriber);
 
-    redis_channels_subscriber_down(bus);
+    redis_topics_disconnected(&bus->topics);
+    redis_channels_disconnected(bus);
     update_state(bus);
 }
 
 static void on_pushed(struct redis_link *link, const redisReply *reply)
 {
-    redis_channels_pushed(container_of(link, struct redis_bus, subscriber), reply);
+    struct redis_bus *bus = container_of(link, struct redis_bus, subscriber);
+    bool was_heard = redis_topics_are_heard(bus);
+
+    redis_topics_pushed(bus, reply);
+    if (was_heard || !redis_topics_are_heard(bus))
+        return;
+    update_state(bus);
+    redis_bus_go_on(bus);
 }
 
 /* Time. */
@@ -286,9 +282,11 @@ static void on_tick(struct waiter *waiter)
 {
     struct redis_bus *bus = container_of(waiter, struct redis_bus, tick);
 
-    redis_channels_tick(bus);
+    redis_echoes_look(bus);
+    redis_tails_expire(&bus->channels.tails, loop_now_ms(bus->bus.loop));
     redis_attach_retry(bus);
     redis_publisher_trim(&bus->publisher);
+    redis_bus_go_on(bus);
     loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
 }
 
@@ -300,7 +298,10 @@ static void start(struct redis_bus *bus)
     size_t history = (size_t)settings->history_size;
 
     bus->channels.tails.message_limit = history < TAIL_MESSAGES ? history : TAIL_MESSAGES;
-    redis_link_start(&bus->commands, REDIS_ATTACH_BYTES + REDIS_ATTACH_BATCH * message);
+    bus->outage_ms = loop_now_ms(bus->bus.loop);
+    bus->commands.tls = bus->subscriber.tls = settings->tls;
+    bus->commands.tls_host = bus->subscriber.tls_host = settings->tls_server_name;
+    redis_link_start(&bus->commands, REDIS_ATTACH_BYTES + message);
     redis_link_start(&bus->subscriber, message + REDIS_ENVELOPE_EXTRA);
     loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
 }
@@ -349,6 +350,7 @@ static void handle_closed(struct redis_bus *bus)
 
     if (--bus->handles > 0)
         return;
+    redis_topics_disconnected(&bus->topics);
     redis_channels_deinit(bus);
     redis_command_deinit(&bus->command);
     redis_url_deinit(&bus->url);
@@ -378,11 +380,11 @@ static void close_bus(struct bus *generic, void (*closed)(void *context), void *
 
     assert(!bus->is_closing);
     bus->is_closing = true;
-    bus->is_usable = false;
+    bus->is_greeted = false;
     bus->closed = closed;
     bus->closed_context = context;
     bus->handles = 3;
-    loop_cancel(generic->loop, &bus->rest);
+    end_rest(bus);
     loop_cancel(generic->loop, &bus->tick);
     uv_close((uv_handle_t *)&bus->chores, on_chores_closed);
     redis_link_close(&bus->commands);
@@ -425,10 +427,11 @@ struct bus *bus_redis_open(struct loop *loop, const char *url, const char *prefi
     bus->prefix = memory_copy_text(prefix, strlen(prefix));
     bus->epoch_seed = random_id();
     redis_channels_init(&bus->channels);
+    redis_topics_init(&bus->topics);
     redis_publisher_init(&bus->publisher, bus);
     redis_link_init(&bus->commands, loop, REDIS_LINK_COMMANDS, &bus->url, &command_events);
     redis_link_init(&bus->subscriber, loop, REDIS_LINK_SUBSCRIBER, &bus->url, &subscriber_events);
-    waiter_init(&bus->rest, on_rested);
+    waiter_init(&bus->rest_end, on_rested);
     waiter_init(&bus->tick, on_tick);
     uv_prepare_init(&loop->uv, &bus->chores); /* cannot fail */
     uv_prepare_start(&bus->chores, on_chores);

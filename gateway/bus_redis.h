@@ -1,5 +1,6 @@
-/* The Redis bus from the inside: what bus_redis.c, redis_publisher.c, redis_channel.c and
- * redis_attach.c share. Main loop only. */
+/* The Redis bus from the inside: what bus_redis.c and the modules on which it stands
+ * (redis_hello.c, redis_publisher.c, redis_channel.c, redis_topics.c, redis_attach.c, redis_echo.c)
+ * share. Main loop only. */
 #ifndef GATEWAY_BUS_REDIS_H
 #define GATEWAY_BUS_REDIS_H
 
@@ -14,6 +15,7 @@
 #include "gateway/redis_link.h"
 #include "gateway/redis_publisher.h"
 #include "gateway/redis_script.h"
+#include "gateway/redis_topics.h"
 #include "gateway/redis_url.h"
 
 /* Warnings that may come in floods; each kind is written once in a while. */
@@ -23,6 +25,15 @@ enum redis_warning {
     REDIS_WARNING_EPOCH,   /* channels whose history was lost */
     REDIS_WARNING_REFUSED, /* a command that failed */
     REDIS_WARNING_COUNT,
+};
+
+#define REDIS_REST_MS 1500 /* longer than a link's longest wait between two attempts */
+
+/* What waits for the other gateways although both connections are there. */
+enum redis_rest {
+    REDIS_REST_NONE,
+    REDIS_REST_RETURN, /* publishes: others may come back from the same outage a little later */
+    REDIS_REST_REPAIR, /* and positions: all restore what Redis lost */
 };
 
 struct redis_bus {
@@ -35,15 +46,18 @@ struct redis_bus {
     char scripts[REDIS_SCRIPT_COUNT][REDIS_SHA_SIZE + 1];
     struct redis_publisher publisher;
     struct redis_channels channels;
+    struct redis_topics topics;
 
-    bool is_usable;   /* the command connection has the scripts and has said hello */
-    bool is_resting;  /* publishes and new positions wait until all gateways could repair */
+    bool is_greeted;  /* the command connection has the scripts and has said hello */
     bool is_new_life; /* Redis's data may have lost something since the publisher last sent */
     bool was_usable;
     bool is_loading;              /* the scripts are on their way */
     uint64_t lost_ms;             /* when the command connection was lost */
+    uint64_t outage_ms;           /* when publishes had to stop, or 0 */
+    uint64_t up_ms;               /* when the bus last came up */
     char life[REDIS_ID_SIZE + 1]; /* of Redis's data, as the last hello told */
-    struct waiter rest;
+    enum redis_rest rest;
+    struct waiter rest_end;
     struct waiter tick;
     uv_prepare_t chores; /* the start, and events that must not come from inside a call */
     uint64_t epoch_seed;
@@ -55,6 +69,21 @@ struct redis_bus {
     void (*closed)(void *context);
     void *closed_context;
 };
+
+/* Commands can be sent. */
+static inline bool redis_bus_is_usable(const struct redis_bus *bus)
+{
+    return bus->is_greeted && redis_link_is_ready(&bus->commands);
+}
+
+/* What waits to be published may go out. */
+bool redis_bus_may_publish(const struct redis_bus *bus);
+
+/* Publishes what waits, if it may go out; whoever ends something that holds it back calls this. */
+void redis_bus_go_on(struct redis_bus *bus);
+
+/* The command connection has the scripts, and Redis said hello. */
+void redis_bus_greeted(struct redis_bus *bus, const struct redis_hello *hello);
 
 /* Starts `command` as a call of a script on the channel; its keys and arguments follow. */
 struct redis_command *redis_bus_begin(struct redis_bus *bus, enum redis_script script,

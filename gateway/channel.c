@@ -1,3 +1,11 @@
+/*
+ * Subscribers stand in a dense array for each wire format: a flush walks it from the end, so that a
+ * subscriber that fails may leave in the middle of the walk (the last one, already served, takes
+ * its place), and so does leaving at any other time, in O(1).
+ *
+ * A tick block that outgrows CHANNEL_TICK_BYTES is flushed before its time, which bounds both the
+ * memory of a busy channel and the step by which a slow socket's queue can grow.
+ */
 #include "gateway/channel.h"
 
 #include <assert.h>
@@ -5,17 +13,7 @@
 
 #include "common/memory.h"
 
-/*
- * Subscribers stand in a dense array for each wire format: a flush walks it from the end, so that a
- * subscriber that fails may leave in the middle of the walk (the last one, already served, takes its
- * place), and so does leaving at any other time, in O(1).
- *
- * A tick block that outgrows TICK_LIMIT is flushed before its time, which bounds both the memory of a
- * busy channel and the step by which a slow socket's queue can grow.
- */
-
-#define TICK_BYTES 2048          /* first size of a tick block */
-#define TICK_LIMIT (128u * 1024) /* flush early beyond this */
+#define FIRST_BYTES 2048 /* of a tick block, which grows */
 
 struct group {
     struct subscription **subscribers;
@@ -103,8 +101,8 @@ void channel_join(struct channel *channel, struct subscription *subscription, en
     channel_flush(channel);
     if (group->count == group->capacity) {
         group->capacity = group->capacity ? group->capacity * 2 : 2;
-        group->subscribers = memory_resize(group->subscribers,
-                                           group->capacity * sizeof(*group->subscribers));
+        group->subscribers =
+            memory_resize(group->subscribers, group->capacity * sizeof(struct subscription *));
     }
     subscription->channel = channel;
     subscription->index = group->count;
@@ -122,8 +120,8 @@ void channel_leave(struct subscription *subscription)
     subscription->channel = NULL;
     if (group->capacity > 16 && group->count < group->capacity / 4) {
         group->capacity /= 2;
-        group->subscribers = memory_resize(group->subscribers,
-                                           group->capacity * sizeof(*group->subscribers));
+        group->subscribers =
+            memory_resize(group->subscribers, group->capacity * sizeof(struct subscription *));
     }
 }
 
@@ -139,13 +137,13 @@ void channel_append(struct channel *channel, const struct message *message)
         if (group->count == 0)
             continue;
         if (!group->tick)
-            group->tick = block_create(TICK_BYTES);
+            group->tick = block_create(FIRST_BYTES);
         group->tick = channel->sink->encode((enum wire)wire, group->tick, message);
         if (group->tick->size > largest)
             largest = group->tick->size;
     }
     channel->tick_messages++;
-    if (largest > TICK_LIMIT)
+    if (largest > CHANNEL_TICK_BYTES)
         channel_flush(channel);
     else if (list_is_empty(&channel->dirty_link))
         list_append(channel->dirty, &channel->dirty_link);
@@ -186,6 +184,15 @@ bool channel_is_empty(const struct channel *channel)
             return false;
     }
     return true;
+}
+
+size_t channel_subscriber_count(const struct channel *channel)
+{
+    size_t count = 0;
+
+    for (int wire = 0; wire < WIRE_COUNT; wire++)
+        count += channel->groups[wire].count;
+    return count;
 }
 
 enum channel_state channel_state(const struct channel *channel)

@@ -1,11 +1,11 @@
 /*
- * A channel as one worker sees it: its own subscribers, and the tick buffer in which the messages of
- * one loop iteration gather as ready-made frames. `channel_flush` hands every subscriber the whole
- * tick in one write; N messages in a tick cost a subscriber one system call, not N.
+ * A channel as one worker sees it: its own subscribers, and the tick buffer in which the messages
+ * of one loop iteration gather as ready-made frames. `channel_flush` hands every subscriber the
+ * whole tick in one write; N messages in a tick cost a subscriber one system call, not N.
  *
- * A channel knows no sockets and no encodings: frames come from the encoder of a wire format, and go
- * out through `channel_sink.deliver`, both given at creation. It belongs to one worker's loop and
- * lives while it has subscribers.
+ * A channel knows no sockets and no encodings: frames come from the encoder of a wire format, and
+ * go out through `channel_sink.deliver`, both given at creation. It belongs to one worker's loop
+ * and lives while it has subscribers.
  */
 #ifndef GATEWAY_CHANNEL_H
 #define GATEWAY_CHANNEL_H
@@ -18,6 +18,9 @@
 #include "common/list.h"
 #include "common/map.h"
 #include "common/message.h"
+
+/* A tick that outgrows this is handed out at once; so it holds at most this and one message. */
+#define CHANNEL_TICK_BYTES ((size_t)128 * 1024)
 
 /* The encodings in which subscribers may want their messages; one tick buffer for each in use. */
 enum wire { WIRE_PLAIN, WIRE_COUNT };
@@ -76,6 +79,7 @@ void channel_each(struct channel *channel,
                   void (*visit)(struct subscription *subscription, void *context), void *context);
 
 bool channel_is_empty(const struct channel *channel);
+size_t channel_subscriber_count(const struct channel *channel);
 enum channel_state channel_state(const struct channel *channel);
 const char *channel_name(const struct channel *channel, size_t *size);
 

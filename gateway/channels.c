@@ -63,6 +63,14 @@ enum channel_state channels_join(struct channels *channels, const char *name, si
     return channel_state(channel);
 }
 
+/* Lets the end of the tick look at a channel that may be empty for good. Not freed at once: it may
+ * be in the middle of handing out its tick. */
+static void mark_idle(struct channels *channels, struct channel *channel)
+{
+    if (channel_is_empty(channel) && list_is_empty(channel_idle_link(channel)))
+        list_append(&channels->idle, channel_idle_link(channel));
+}
+
 void channels_leave(struct channels *channels, struct subscription *subscription)
 {
     struct channel *channel = subscription->channel;
@@ -70,9 +78,7 @@ void channels_leave(struct channels *channels, struct subscription *subscription
     if (!channel)
         return;
     channel_leave(subscription);
-    /* Not freed at once: the channel may be in the middle of handing out its tick. */
-    if (channel_is_empty(channel) && list_is_empty(channel_idle_link(channel)))
-        list_append(&channels->idle, channel_idle_link(channel));
+    mark_idle(channels, channel);
 }
 
 void channels_deliver(struct channels *channels, const struct message *message)
@@ -85,18 +91,17 @@ void channels_deliver(struct channels *channels, const struct message *message)
 
 void channels_subscribed(struct channels *channels, const struct channel_command *command)
 {
-    struct channel *channel =
-        channels_find(channels, command->channel, command->channel_size);
+    struct channel *channel = channels_find(channels, command->channel, command->channel_size);
 
-    /* The answer may be for a life of the channel that is over, while the next one's is under way. */
-    if (channel && channel_state(channel) == CHANNEL_OPENING)
-        channel_settle(channel, 0);
+    if (!channel || channel_state(channel) != CHANNEL_OPENING)
+        return;
+    channel_settle(channel, 0);
+    mark_idle(channels, channel); /* all may have left while the bus was asked */
 }
 
 void channels_refused(struct channels *channels, const struct channel_command *command, int error)
 {
-    struct channel *channel =
-        channels_find(channels, command->channel, command->channel_size);
+    struct channel *channel = channels_find(channels, command->channel, command->channel_size);
 
     if (!channel || channel_state(channel) != CHANNEL_OPENING)
         return;
@@ -115,6 +120,10 @@ static void free_idle(struct channels *channels)
         list_remove(channel_idle_link(channel));
         if (!channel_is_empty(channel))
             continue; /* somebody came back within the tick */
+        /* Kept until the bus answers: were it subscribed anew before, the answer to the first
+         * subscription would open it while the hub is still giving that one up. */
+        if (channel_state(channel) == CHANNEL_OPENING)
+            continue;
         tell_hub(channels, COMMAND_UNSUBSCRIBE, name, size);
         map_remove(&channels->by_name, channel_entry(channel));
         channel_destroy(channel);

@@ -1,7 +1,8 @@
 /*
  * The channels of one worker by name: created with their first subscriber, which the hub is told so
  * that the bus delivers, and freed at the end of the tick in which the last one left, which the hub
- * is told, too. Belongs to the worker's loop.
+ * is told, too; but not before the bus has answered, so that each COMMAND_SUBSCRIBE gets its answer
+ * before the COMMAND_UNSUBSCRIBE that ends it. Belongs to the worker's loop.
  */
 #ifndef GATEWAY_CHANNELS_H
 #define GATEWAY_CHANNELS_H
@@ -15,7 +16,7 @@
 struct channels {
     struct map by_name;
     struct list dirty; /* channels with something to flush */
-    struct list idle;  /* channels that lost their last subscriber in this tick */
+    struct list idle;  /* channels that may have lost their last subscriber in this tick */
     const struct channel_sink *sink;
     struct worker *worker; /* only named in commands */
     struct inbox *hub;
@@ -29,8 +30,8 @@ void channels_init(struct channels *channels, const struct channel_sink *sink,
 void channels_deinit(struct channels *channels);
 
 /*
- * Subscribes to the channel of that name (1 to MESSAGE_CHANNEL_LIMIT bytes). Returns CHANNEL_OPEN, or
- * CHANNEL_OPENING where `opened` of the sink will follow.
+ * Subscribes to the channel of that name (1 to MESSAGE_CHANNEL_LIMIT bytes). Returns CHANNEL_OPEN,
+ * or CHANNEL_OPENING where `opened` of the sink will follow.
  */
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
                                  struct subscription *subscription, enum wire wire);

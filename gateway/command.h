@@ -10,9 +10,11 @@
 #include "common/message.h"
 #include "gateway/bus.h"
 
+struct hub;
 struct worker;
 struct session;
 struct settings;
+struct tls_context;
 
 enum command_kind {
     /* Worker to hub. */
@@ -20,18 +22,26 @@ enum command_kind {
     COMMAND_SUBSCRIBE,   /* struct channel_command: the worker's first subscriber of the channel */
     COMMAND_UNSUBSCRIBE, /* struct channel_command: its last one left */
     COMMAND_SETTLE,      /* struct settle_command; comes back as COMMAND_SETTLED */
-    COMMAND_DRAINED,     /* struct signal_command: a draining worker has no connection left */
+    COMMAND_CAUGHT_UP,   /* struct signal_command: `deliveries`, found full, has room again */
+    COMMAND_DRAINED,     /* struct signal_command: a draining worker has no connection left, and
+                            nothing of its own is with the hub */
 
     /* Hub to worker. */
     COMMAND_PUBLISHED,  /* struct publish_command, with its result */
     COMMAND_DELIVER,    /* struct deliver_command */
-    COMMAND_SUBSCRIBED, /* struct channel_command: what is published from now on will be delivered */
+    COMMAND_SUBSCRIBED, /* struct channel_command: what is published from now on will be delivered
+                         */
     COMMAND_REFUSED,    /* struct channel_command: there are too many channels */
     COMMAND_LOST,       /* struct channel_command: messages of the channel are gone */
     COMMAND_SETTLED,    /* struct settle_command */
+    COMMAND_GO_ON,      /* struct signal_command: `publishes`, found full, has room again */
+    COMMAND_OVERRUN,    /* struct signal_command: the worker was handed no messages for a while */
     COMMAND_RELOAD,     /* struct reload_command */
-    COMMAND_DRAIN,      /* struct signal_command: send the clients away, spread over the drain time */
-    COMMAND_STOP,       /* struct signal_command: close everything now and end the thread */
+    COMMAND_TLS,        /* struct tls_command */
+    COMMAND_SURVEY,     /* struct survey_command, see survey.h */
+    COMMAND_DRAIN, /* struct signal_command: send the clients away, spread over the drain time */
+    COMMAND_ABORT, /* struct signal_command: end all connections now */
+    COMMAND_STOP,  /* struct signal_command: end the thread, which has no connection left */
 };
 
 /* The first member of every command. */
@@ -41,10 +51,17 @@ struct command {
     struct worker *worker; /* the worker that sent it or is to receive it */
 };
 
+/* What a message costs while it is under way: its data, its names, and the commands around it. */
+static inline uint64_t message_cost(const struct message *message)
+{
+    return message->data_size + message->channel_size + 256;
+}
+
 struct publish_command {
     struct command command;
     struct bus_publish publish;
     struct session *session; /* stays until the answer, see session.h */
+    struct hub *hub;         /* the hub's own */
     int error;               /* COMMAND_PUBLISHED: as in bus_publish.published */
 };
 
@@ -68,6 +85,12 @@ struct settle_command {
 struct reload_command {
     struct command command;
     struct settings *settings; /* one reference */
+};
+
+/* New certificates, for connections that come from now on. */
+struct tls_command {
+    struct command command;
+    struct tls_context *context; /* one reference */
 };
 
 struct signal_command {

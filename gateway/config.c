@@ -1,122 +1,417 @@
 #include "gateway/config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "common/address.h"
+#include "common/channel_name.h"
+#include "common/cluster_name.h"
 #include "common/message.h"
-#include "common/utf8.h"
+#include "common/network.h"
+#include "gateway/base_path.h"
+#include "gateway/channel.h"
+#include "gateway/handshake.h"
 
 #ifndef CARILLON_WEB_ROOT
 #define CARILLON_WEB_ROOT "/usr/local/share/carillon/web"
 #endif
 
-#define KIB 1024ull
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
+#define KIB    1024ull
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
 
 #define AT(member) offsetof(struct config, member)
 
+static const char *const forwarded_headers[] = {"x-forwarded", "forwarded", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 
+/* Fixed is what is set up once at the start; the bus is, and with it the size of a message. */
+/* clang-format off: a row is an option */
 static const struct option options[] = {
-    {.name = "listen", .type = OPTION_TEXT, .offset = AT(listen), .fallback = "0.0.0.0:8000",
-     .argument = "HOST:PORT", .group = "Listening", .minimum = 1,
-     .help = "Where clients connect: WebSocket on / and /ws, the chat page, /health and /ready."},
-    {.name = "admin-listen", .type = OPTION_TEXT, .offset = AT(admin_listen),
-     .fallback = "127.0.0.1:8001", .argument = "HOST:PORT", .minimum = 1,
-     .help = "Where operators connect: /health, /ready, /metrics. \"off\" opens no such port."},
-    {.name = "threads", .type = OPTION_NUMBER, .offset = AT(threads), .fallback = "0",
-     .argument = "N", .maximum = 64,
-     .help = "Threads that serve clients; 0 means one for each core."},
-    {.name = "web-root", .type = OPTION_TEXT, .offset = AT(web_root),
-     .fallback = CARILLON_WEB_ROOT, .argument = "DIRECTORY",
+    {.name = "listen",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(listen),
+     .fallback = "0.0.0.0:8000",
+     .argument = "HOST:PORT",
+     .group = "Listening",
+     .minimum = 1,
+     .help = "Where clients connect: WebSocket on / and /ws, the chat page, /health and /ready. "
+             "\"off\" opens no such port."},
+    {.name = "tls-listen",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(tls_listen),
+     .fallback = "off",
+     .argument = "HOST:PORT",
+     .minimum = 1,
+     .help = "The same over TLS (wss, https), beside --listen or instead of it."},
+    {.name = "admin-listen",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(admin_listen),
+     .fallback = "127.0.0.1:8001",
+     .argument = "HOST:PORT",
+     .minimum = 1,
+     .help =
+         "Where operators connect: / is a console, beside /health, /ready, /metrics, /state, /log. "
+         "\"off\" opens no such port."},
+    {.name = "threads",
+     .type = OPTION_NUMBER,
+     .is_fixed = true,
+     .offset = AT(threads),
+     .fallback = "0",
+     .argument = "N",
+     .maximum = 64,
+     .help = "Threads that serve clients; 0 means one for each core that this process may use, by "
+             "its affinity and the CPU quota of its cgroup."},
+    {.name = "web-root",
+     .type = OPTION_TEXT,
+     .offset = AT(web_root),
+     .fallback = CARILLON_WEB_ROOT,
+     .argument = "DIRECTORY",
      .help = "Directory of the chat page, read at start and on SIGHUP."},
-    {.name = "lobby", .type = OPTION_TEXT, .offset = AT(lobby), .fallback = "lobby",
-     .argument = "CHANNEL", .minimum = 1, .maximum = MESSAGE_CHANNEL_LIMIT,
+    {.name = "lobby",
+     .type = OPTION_TEXT,
+     .offset = AT(lobby),
+     .fallback = "lobby",
+     .argument = "CHANNEL",
+     .minimum = 1,
+     .maximum = MESSAGE_CHANNEL_LIMIT,
      .help = "Channel of clients that name none with ?channel=."},
 
-    {.name = "bus", .type = OPTION_TEXT, .offset = AT(bus), .fallback = "local",
-     .argument = "URL", .minimum = 1, .group = "Bus",
+    {.name = "tls-cert",
+     .type = OPTION_LIST,
+     .offset = AT(tls_cert),
+     .fallback = "",
+     .argument = "FILE,...",
+     .group = "TLS",
+     .help = "Certificate chains (PEM). A client gets the first one for the name that it asks for, "
+             "else the first of all. Loaded again when they change, and on SIGHUP."},
+    {.name = "tls-key",
+     .type = OPTION_LIST,
+     .offset = AT(tls_key),
+     .fallback = "",
+     .argument = "FILE,...",
+     .help = "Their private keys (PEM), in the same order."},
+    {.name = "tls-min-version",
+     .type = OPTION_CHOICE,
+     .offset = AT(tls_min_version),
+     .fallback = "1.2",
+     .argument = "VERSION",
+     .choices = tls_versions,
+     .help = "1.2 or 1.3."},
+    {.name = "tls-ticket-keys",
+     .type = OPTION_TEXT,
+     .offset = AT(tls_ticket_keys),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "Keys for session tickets, a line of 64 hexadecimal digits each: the first encrypts, "
+             "all decrypt. Gateways with the same keys take up each other's sessions; without a "
+             "file each has a random key. Loaded again like certificates."},
+    {.name = "hsts",
+     .type = OPTION_TIME,
+     .offset = AT(hsts_ms),
+     .fallback = "0",
+     .argument = "TIME",
+     .maximum = 24 * HOUR * 3660,
+     .help = "Answers over TLS, ours or that of a trusted proxy, tell browsers to use nothing else "
+             "for this long (Strict-Transport-Security); 0 tells them nothing."},
+
+    {.name = "base-path",
+     .type = OPTION_TEXT,
+     .offset = AT(base_path),
+     .fallback = "/",
+     .argument = "/PATH",
+     .minimum = 1,
+     .maximum = 255,
+     .group = "Behind a proxy",
+     .help = "Everything on the public port lies below this path, for a proxy that passes paths on "
+             "as they are."},
+    {.name = "trusted-proxy",
+     .type = OPTION_LIST,
+     .offset = AT(trusted_proxy),
+     .fallback = "",
+     .argument = "CIDR,...",
+     .help = "Networks (10.0.0.0/8, 2001:db8::/32, 127.0.0.1) of the proxies in front. What their "
+             "headers say of a client's address, host and scheme is believed; from anybody else "
+             "it is not read."},
+    {.name = "forwarded-header",
+     .type = OPTION_CHOICE,
+     .offset = AT(forwarded_header),
+     .fallback = "x-forwarded",
+     .argument = "FAMILY",
+     .choices = forwarded_headers,
+     .help = "Which headers the proxies write: x-forwarded (X-Forwarded-For, -Proto, -Host) or "
+             "forwarded (RFC 7239). The others are not read, since a proxy passes on what a client "
+             "wrote there."},
+    {.name = "proxy-protocol",
+     .type = OPTION_FLAG,
+     .offset = AT(proxy_protocol),
+     .fallback = "off",
+     .help = "Every connection from a trusted proxy begins with a header of the PROXY protocol (1 "
+             "or 2), before TLS where there is TLS, and one that does not is closed. Others never "
+             "have one."},
+
+    {.name = "bus",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(bus),
+     .fallback = "local",
+     .argument = "URL",
+     .minimum = 1,
+     .group = "Bus",
      .help = "What connects the gateways: local (this one alone), "
-             "redis://[user:password@]host[:port][/db], redis+unix:///path[?db=N]."},
-    {.name = "redis-prefix", .type = OPTION_TEXT, .offset = AT(redis_prefix),
-     .fallback = "carillon", .argument = "TEXT", .minimum = 1, .maximum = 64,
+             "redis://[user:password@]host[:port][/db], redis+unix:///path[?db=N], "
+             "router://host[:port],... (carillon-router; a name may resolve to several); rediss:// "
+             "and routers:// over TLS."},
+    {.name = "redis-prefix",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(redis_prefix),
+     .fallback = "carillon",
+     .argument = "TEXT",
+     .minimum = 1,
+     .maximum = 64,
      .help = "First part of every Redis key, so that several clusters can share a Redis."},
-    {.name = "bus-buffer", .type = OPTION_SIZE, .offset = AT(bus_buffer_bytes), .fallback = "16M",
-     .argument = "SIZE", .minimum = 64 * KIB, .maximum = 64 * GIB,
+    {.name = "router-cluster",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(router_cluster),
+     .fallback = CLUSTER_NAME_DEFAULT,
+     .argument = "NAME",
+     .minimum = 1,
+     .maximum = CLUSTER_NAME_LIMIT,
+     .help = "The routers' --cluster; those of another one are not used."},
+    {.name = "router-secret-file",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(router_secret_file),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "File with the secret that the routers' --secret-file holds."},
+    {.name = "bus-tls-ca",
+     .type = OPTION_TEXT,
+     .offset = AT(bus_tls_ca),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "CA certificates (PEM) that the bus's certificate must come from, with rediss:// and "
+             "routers://. Default: those that this machine trusts. Loaded again when it changes, "
+             "like the next two."},
+    {.name = "bus-tls-cert",
+     .type = OPTION_LIST,
+     .offset = AT(bus_tls_cert),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "Certificate chain (PEM) to show to the bus; routers want one."},
+    {.name = "bus-tls-key",
+     .type = OPTION_LIST,
+     .offset = AT(bus_tls_key),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "Its private key (PEM)."},
+    {.name = "bus-tls-server-name",
+     .type = OPTION_TEXT,
+     .is_fixed = true,
+     .offset = AT(bus_tls_server_name),
+     .fallback = "",
+     .argument = "NAME",
+     .help =
+         "Name that the bus's certificate must bear. Default: the host of the URL; for a router "
+         "that others told of, its address."},
+    {.name = "bus-buffer",
+     .type = OPTION_SIZE,
+     .is_fixed = true,
+     .offset = AT(bus_buffer_bytes),
+     .fallback = "16M",
+     .argument = "SIZE",
+     .minimum = 64 * KIB,
+     .maximum = 64 * GIB,
      .help = "Messages that wait while the bus is away; a sender beyond it is told (1013)."},
-    {.name = "history-size", .type = OPTION_NUMBER, .offset = AT(history_size),
-     .fallback = "1000", .argument = "N", .maximum = 1000000,
+    {.name = "history-size",
+     .type = OPTION_NUMBER,
+     .is_fixed = true,
+     .offset = AT(history_size),
+     .fallback = "1000",
+     .argument = "N",
+     .maximum = 1000000,
      .help = "Messages that the bus keeps for each channel. Holes are filled from them; with 0 "
              "there is nothing to fill them from."},
-    {.name = "history-ttl", .type = OPTION_TIME, .offset = AT(history_ttl_ms), .fallback = "10m",
-     .argument = "TIME", .minimum = SECOND, .maximum = 24 * 366 * HOUR,
+    {.name = "history-ttl",
+     .type = OPTION_TIME,
+     .is_fixed = true,
+     .offset = AT(history_ttl_ms),
+     .fallback = "10m",
+     .argument = "TIME",
+     .minimum = SECOND,
+     .maximum = 24 * HOUR * 366,
      .help = "How long a channel's history is kept after its last message."},
-    {.name = "history-memory", .type = OPTION_SIZE, .offset = AT(history_memory_bytes),
-     .fallback = "64M", .argument = "SIZE", .maximum = 1024 * GIB,
+    {.name = "history-memory",
+     .type = OPTION_SIZE,
+     .is_fixed = true,
+     .offset = AT(history_memory_bytes),
+     .fallback = "64M",
+     .argument = "SIZE",
+     .maximum = 1024 * GIB,
      .help = "Memory for all histories together on the local bus; the oldest messages go first."},
 
-    {.name = "max-connections", .type = OPTION_NUMBER, .offset = AT(max_connections),
-     .fallback = "100000", .argument = "N", .minimum = 1, .maximum = 100000000,
-     .group = "Limits",
-     .help = "Connections at a time; one more is answered with 503."},
-    {.name = "max-connections-per-address", .type = OPTION_NUMBER,
-     .offset = AT(max_connections_per_address), .fallback = "0", .argument = "N",
+    {.name = "max-connections",
+     .type = OPTION_NUMBER,
+     .offset = AT(max_connections),
+     .fallback = "100000",
+     .argument = "N",
+     .minimum = 1,
      .maximum = 100000000,
-     .help = "Connections of one client address at a time; 0 means no limit, which is right behind "
-             "a load balancer."},
-    {.name = "max-channels", .type = OPTION_NUMBER, .offset = AT(max_channels),
-     .fallback = "100000", .argument = "N", .minimum = 1, .maximum = 100000000,
+     .group = "Limits",
+     .help = "Connections at a time; one more is answered with 503. Never more than the file "
+             "descriptors of the process allow, which is said at start."},
+    {.name = "max-connections-per-address",
+     .type = OPTION_NUMBER,
+     .offset = AT(max_connections_per_address),
+     .fallback = "0",
+     .argument = "N",
+     .maximum = 100000000,
+     .help =
+         "Connections of one client address (IPv6: one /64) at a time; 0 means no limit, which "
+         "is right behind a load balancer that is no --trusted-proxy. Where the proxy tells the "
+         "address in a header, the WebSockets of an address are counted."},
+    {.name = "accept-rate",
+     .type = OPTION_NUMBER,
+     .offset = AT(accept_rate),
+     .fallback = "0",
+     .argument = "N",
+     .maximum = 1000000,
+     .help = "WebSockets that may open in a second, and as many at once after a quiet one; others "
+             "are answered with 503 and a random Retry-After. 0 means no limit."},
+    {.name = "max-channels",
+     .type = OPTION_NUMBER,
+     .offset = AT(max_channels),
+     .fallback = "100000",
+     .argument = "N",
+     .minimum = 1,
+     .maximum = 100000000,
      .help = "Channels with a client on this gateway; a client of one more is answered with 503."},
-    {.name = "max-message-size", .type = OPTION_SIZE, .offset = AT(max_message_size),
-     .fallback = "64K", .argument = "SIZE", .minimum = 1, .maximum = 64 * MIB,
+    {.name = "max-message-size",
+     .type = OPTION_SIZE,
+     .offset = AT(max_message_size),
+     .fallback = "64K",
+     .argument = "SIZE",
+     .minimum = 1,
+     .maximum = 64 * MIB,
      .help = "Largest message of a client; a larger one ends its connection (1009)."},
-    {.name = "max-header-size", .type = OPTION_SIZE, .offset = AT(max_header_size),
-     .fallback = "8K", .argument = "SIZE", .minimum = 256, .maximum = MIB,
+    {.name = "max-header-size",
+     .type = OPTION_SIZE,
+     .offset = AT(max_header_size),
+     .fallback = "8K",
+     .argument = "SIZE",
+     .minimum = 256,
+     .maximum = MIB,
      .help = "Largest HTTP request, line and headers together (414, 431)."},
-    {.name = "send-queue-limit", .type = OPTION_SIZE, .offset = AT(send_queue_limit),
-     .fallback = "1M", .argument = "SIZE", .minimum = 4 * KIB, .maximum = 4 * GIB,
-     .help = "Bytes that may wait for a slow client before it is disconnected (1013)."},
-    {.name = "message-rate", .type = OPTION_NUMBER, .offset = AT(message_rate),
-     .fallback = "100", .argument = "N", .maximum = 1000000,
+    {.name = "send-queue-limit",
+     .type = OPTION_SIZE,
+     .offset = AT(send_queue_limit),
+     .fallback = "1M",
+     .argument = "SIZE",
+     .minimum = 4 * KIB,
+     .maximum = 4 * GIB,
+     .help =
+         "Bytes that may wait for a slow client; one that is sent more is disconnected (1013)."},
+    {.name = "message-rate",
+     .type = OPTION_NUMBER,
+     .offset = AT(message_rate),
+     .fallback = "100",
+     .argument = "N",
+     .maximum = 1000000,
      .help = "Messages a second that a client may send before it is disconnected (1008); 0 means "
              "no limit."},
-    {.name = "message-burst", .type = OPTION_NUMBER, .offset = AT(message_burst),
-     .fallback = "200", .argument = "N", .minimum = 1, .maximum = 1000000,
+    {.name = "message-burst",
+     .type = OPTION_NUMBER,
+     .offset = AT(message_burst),
+     .fallback = "200",
+     .argument = "N",
+     .minimum = 1,
+     .maximum = 1000000,
      .help = "Messages that a client may send at once after having been quiet."},
-    {.name = "allow-origin", .type = OPTION_LIST, .offset = AT(allow_origin), .fallback = "*",
+    {.name = "allow-origin",
+     .type = OPTION_LIST,
+     .offset = AT(allow_origin),
+     .fallback = "*",
      .argument = "ORIGIN,...",
      .help = "Pages that may connect: * (any), same (the page's own host), "
              "https://example.org, https://*.example.org. Others get 403."},
 
-    {.name = "handshake-timeout", .type = OPTION_TIME, .offset = AT(handshake_timeout_ms),
-     .fallback = "10s", .argument = "TIME", .minimum = 100, .maximum = HOUR, .group = "Times",
+    {.name = "handshake-timeout",
+     .type = OPTION_TIME,
+     .offset = AT(handshake_timeout_ms),
+     .fallback = "10s",
+     .argument = "TIME",
+     .minimum = 100,
+     .maximum = HOUR,
+     .group = "Times",
      .help = "For a request to arrive whole, and for an idle HTTP connection (408)."},
-    {.name = "ping-interval", .type = OPTION_TIME, .offset = AT(ping_interval_ms),
-     .fallback = "25s", .argument = "TIME", .minimum = 100, .maximum = 24 * HOUR,
+    {.name = "ping-interval",
+     .type = OPTION_TIME,
+     .offset = AT(ping_interval_ms),
+     .fallback = "25s",
+     .argument = "TIME",
+     .minimum = 100,
+     .maximum = 24 * HOUR,
      .help = "A client that was silent this long is sent a ping."},
-    {.name = "pong-timeout", .type = OPTION_TIME, .offset = AT(pong_timeout_ms),
-     .fallback = "10s", .argument = "TIME", .minimum = 100, .maximum = HOUR,
+    {.name = "pong-timeout",
+     .type = OPTION_TIME,
+     .offset = AT(pong_timeout_ms),
+     .fallback = "10s",
+     .argument = "TIME",
+     .minimum = 100,
+     .maximum = HOUR,
      .help = "A client that does not answer a ping for this long is taken for dead."},
-    {.name = "close-timeout", .type = OPTION_TIME, .offset = AT(close_timeout_ms),
-     .fallback = "5s", .argument = "TIME", .minimum = 100, .maximum = HOUR,
-     .help = "For a client to answer a close frame."},
-    {.name = "drain-time", .type = OPTION_TIME, .offset = AT(drain_time_ms), .fallback = "5s",
-     .argument = "TIME", .maximum = HOUR,
+    {.name = "close-timeout",
+     .type = OPTION_TIME,
+     .offset = AT(close_timeout_ms),
+     .fallback = "5s",
+     .argument = "TIME",
+     .minimum = 100,
+     .maximum = HOUR,
+     .help = "For a client to answer a close frame that it has been sent."},
+    {.name = "flush-timeout",
+     .type = OPTION_TIME,
+     .offset = AT(flush_timeout_ms),
+     .fallback = "30s",
+     .argument = "TIME",
+     .maximum = HOUR,
+     .help = "For a slow client that is sent away to take what is queued for it, as long as it "
+             "takes some of it within each close-timeout."},
+    {.name = "drain-time",
+     .type = OPTION_TIME,
+     .offset = AT(drain_time_ms),
+     .fallback = "5s",
+     .argument = "TIME",
+     .maximum = HOUR,
      .help = "On SIGTERM, clients are sent away (1001) spread evenly over this time."},
 
-    {.name = "log-format", .type = OPTION_CHOICE, .offset = AT(log_format), .fallback = "logfmt",
-     .argument = "FORMAT", .choices = log_formats, .group = "Log",
+    {.name = "log-format",
+     .type = OPTION_CHOICE,
+     .offset = AT(log_format),
+     .fallback = "logfmt",
+     .argument = "FORMAT",
+     .choices = log_formats,
+     .group = "Log",
      .help = "logfmt or json, one event a line, on stderr."},
-    {.name = "log-level", .type = OPTION_CHOICE, .offset = AT(log_level), .fallback = "info",
-     .argument = "LEVEL", .choices = log_levels,
+    {.name = "log-level",
+     .type = OPTION_CHOICE,
+     .offset = AT(log_level),
+     .fallback = "info",
+     .argument = "LEVEL",
+     .choices = log_levels,
      .help = "The least urgent events that are written: error, warning, info, debug."},
 };
+/* clang-format on */
 
 const struct option_program config_program = {
     .name = "carillon-gateway",
@@ -126,32 +421,118 @@ const struct option_program config_program = {
     .option_count = sizeof(options) / sizeof(options[0]),
 };
 
-static bool is_channel_name(const char *name)
-{
-    size_t size = strlen(name);
+_Static_assert(CHANNEL_TICK_BYTES == 128 * KIB, "config_check says so");
 
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-            return false;
-    }
-    return utf8_is_valid((const unsigned char *)name, size);
+struct tls_source config_client_tls(const struct config *config)
+{
+    return (struct tls_source){
+        .role = "clients",
+        .is_server = true,
+        .certificates = &config->tls_cert,
+        .keys = &config->tls_key,
+        .ca = "",
+        .ticket_keys = config->tls_ticket_keys,
+        .minimum = config->tls_min_version == 0 ? 12 : 13,
+        .is_http = true,
+    };
 }
 
-const char *config_check(const struct config *config)
+struct tls_source config_bus_tls(const struct config *config)
+{
+    return (struct tls_source){
+        .role = "bus",
+        .certificates = &config->bus_tls_cert,
+        .keys = &config->bus_tls_key,
+        .ca = config->bus_tls_ca,
+        .minimum = 12,
+    };
+}
+
+static bool is_off(const char *listener)
+{
+    return strcmp(listener, "off") == 0;
+}
+
+static bool is_listener(const char *text)
 {
     struct sockaddr_storage address;
 
-    if (address_parse(config->listen, &address))
-        return "--listen: expected a numeric HOST:PORT such as 0.0.0.0:8000";
-    if (strcmp(config->admin_listen, "off") != 0 && address_parse(config->admin_listen, &address))
-        return "--admin-listen: expected a numeric HOST:PORT such as 127.0.0.1:8001, or \"off\"";
-    if (!is_channel_name(config->lobby))
-        return "--lobby: a channel name is UTF-8 without control characters";
-    if (config->send_queue_limit < config->max_message_size)
-        return "--send-queue-limit: must be at least --max-message-size";
+    return is_off(text) || address_parse(text, &address) == 0;
+}
+
+static void check_listeners(const struct config *config, option_report *report, void *context)
+{
+    if (!is_listener(config->listen))
+        report(context, "--listen: expected a numeric HOST:PORT such as 0.0.0.0:8000, or \"off\"");
+    if (!is_listener(config->tls_listen))
+        report(context, "--tls-listen: expected a numeric HOST:PORT such as 0.0.0.0:8443, or "
+                        "\"off\"");
+    if (!is_listener(config->admin_listen))
+        report(context, "--admin-listen: expected a numeric HOST:PORT such as 127.0.0.1:8001, or "
+                        "\"off\"");
+    if (is_off(config->listen) && is_off(config->tls_listen))
+        report(context, "--listen: with \"off\" clients need --tls-listen");
+}
+
+static void check_certificates(const struct config *config, option_report *report, void *context)
+{
+    if (config->tls_cert.count != config->tls_key.count)
+        report(context, "--tls-key: expected one for each --tls-cert");
+    if (!is_off(config->tls_listen) && config->tls_cert.count == 0)
+        report(context, "--tls-listen: needs --tls-cert and --tls-key");
+    if (config->bus_tls_cert.count > 1)
+        report(context, "--bus-tls-cert: expected one file");
+    else if (config->bus_tls_cert.count != config->bus_tls_key.count)
+        report(context, "--bus-tls-key: expected the key of --bus-tls-cert");
+}
+
+static bool are_origins(const struct option_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!handshake_is_origin_pattern(list->items[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool are_networks(const struct option_list *list)
+{
+    struct network network;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (network_parse(list->items[i], &network))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * The send queue must hold a tick, which may be a message over its size, and the next message:
+ * a client that reads well is sent so much at once, and the kernel is free to take it in pieces.
+ */
+void config_check(const struct config *config, option_report *report, void *context)
+{
+    check_listeners(config, report, context);
+    check_certificates(config, report, context);
+    if (!channel_name_is_valid(config->lobby, strlen(config->lobby)))
+        report(context, "--lobby: a channel name is UTF-8 without control characters");
+    if (!cluster_name_is_valid(config->router_cluster))
+        report(context,
+               "--router-cluster: expected 1 to 64 bytes of UTF-8 without control characters");
+    if (!are_origins(&config->allow_origin))
+        report(context, "--allow-origin: expected *, same, null or an origin such as "
+                        "https://example.org or https://*.example.org, without a path");
+    if (!base_path_is_valid(config->base_path))
+        report(context, "--base-path: expected a path such as /chat, without a slash at its end");
+    if (!are_networks(&config->trusted_proxy))
+        report(context, "--trusted-proxy: expected networks such as 10.0.0.0/8 or 2001:db8::/32, "
+                        "with no bit set behind the prefix");
+    if (config->proxy_protocol && config->trusted_proxy.count == 0)
+        report(context, "--proxy-protocol: --trusted-proxy must name who speaks it");
+    if (config->send_queue_limit < CHANNEL_TICK_BYTES + 2 * config->max_message_size)
+        report(context, "--send-queue-limit: must be at least 128K plus twice --max-message-size");
     if (config->bus_buffer_bytes < config->max_message_size + 128)
-        return "--bus-buffer: must be larger than --max-message-size";
+        report(context, "--bus-buffer: must be larger than --max-message-size");
     if (config->message_rate > 0 && config->message_burst < 1)
-        return "--message-burst: must be at least 1";
-    return NULL;
+        report(context, "--message-burst: must be at least 1");
 }

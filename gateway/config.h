@@ -1,6 +1,6 @@
 /*
- * The gateway's configuration, as options_load fills it from the table in config.c, which is the one
- * place that knows names, defaults, limits and help texts. Plain data; read-only once loaded.
+ * The gateway's configuration, as options_load fills it from the table in config.c, which is the
+ * one place that knows names, defaults, limits and help texts. Plain data; read-only once loaded.
  */
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H
@@ -9,16 +9,35 @@
 #include <stdint.h>
 
 #include "common/option.h"
+#include "common/tls_keeper.h"
 
 struct config {
     const char *listen;
+    const char *tls_listen;
     const char *admin_listen;
     uint64_t threads; /* 0: one for each core */
     const char *web_root;
     const char *lobby;
 
+    struct option_list tls_cert;
+    struct option_list tls_key; /* as many */
+    const char *tls_ticket_keys;
+    int tls_min_version; /* index: 1.2, 1.3 */
+    uint64_t hsts_ms;    /* 0: none */
+
+    const char *base_path;
+    struct option_list trusted_proxy;
+    int forwarded_header; /* enum forwarded_family */
+    bool proxy_protocol;
+
     const char *bus;
     const char *redis_prefix;
+    const char *router_cluster;
+    const char *router_secret_file;
+    const char *bus_tls_ca; /* empty: whom this machine trusts */
+    struct option_list bus_tls_cert;
+    struct option_list bus_tls_key;  /* as many, one at most */
+    const char *bus_tls_server_name; /* empty: the host */
     uint64_t bus_buffer_bytes;
     uint64_t history_size;
     uint64_t history_ttl_ms;
@@ -26,6 +45,7 @@ struct config {
 
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit */
+    uint64_t accept_rate;                 /* WebSockets a second; 0: no limit */
     uint64_t max_channels;
     uint64_t max_message_size;
     uint64_t max_header_size;
@@ -38,6 +58,7 @@ struct config {
     uint64_t ping_interval_ms;
     uint64_t pong_timeout_ms;
     uint64_t close_timeout_ms;
+    uint64_t flush_timeout_ms;
     uint64_t drain_time_ms;
 
     int log_format; /* enum log_format */
@@ -46,7 +67,13 @@ struct config {
 
 extern const struct option_program config_program;
 
-/* Checks what the table cannot: values that must fit together. NULL, or what is wrong. */
-const char *config_check(const struct config *config);
+/* The files of the certificates for clients, as the configuration names them. */
+struct tls_source config_client_tls(const struct config *config);
+
+/* And those of the bus. */
+struct tls_source config_bus_tls(const struct config *config);
+
+/* Checks what the table cannot, values that must fit together, and reports all that is wrong. */
+void config_check(const struct config *config, option_report *report, void *context);
 
 #endif

@@ -1,42 +1,49 @@
+/*
+ * The way down (SIGTERM, SIGINT): /ready turns red and the listeners close; the workers send their
+ * clients away over the drain time, each once what it published is settled; when the last has gone,
+ * the bus is closed, the workers end, and the process with them.
+ *
+ * Every step that waits for somebody else has a deadline. When the bus is away and nothing settles,
+ * it is closed under the clients, which cancels their publishes, and they are sent away then. Those
+ * that do not go are cut off, and where a thread does not answer even then, the process ends
+ * without it. A second signal ends the process at once.
+ */
 #include "gateway/gateway.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/cpu_count.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/random.h"
+#include "common/server_socket.h"
 #include "gateway/admin.h"
+#include "gateway/descriptors.h"
+#include "gateway/entrance.h"
 #include "gateway/hub.h"
 
-/*
- * The way down (SIGTERM, SIGINT): /ready turns red and the listeners close; the workers send their
- * clients away over the drain time; when the last has gone, what they published is waited for; then
- * the bus is closed, the workers end, and the process with them. Every step that waits for somebody
- * else has a deadline, and a second signal ends the process at once.
- */
+#define DRAIN_EXTRA_MS  2000 /* beyond the drain time and a close timeout */
+#define SETTLE_LIMIT_MS 5000
+#define ABORT_LIMIT_MS  2000
 
-#define FD_RESERVE       64   /* descriptors that are no client's */
-#define DRAIN_EXTRA_MS   2000 /* beyond the drain time and a close timeout */
-#define SETTLE_LIMIT_MS  5000
-
-enum phase { RUNNING, DRAINING, SETTLING, STOPPING };
+enum phase { RUNNING, DRAINING, SETTLING, CLOSING_BUS, DISMISSING, ABORTING, STOPPING };
 
 struct gateway {
     struct loop loop;
     struct hub hub;
     struct admin *admin;
+    struct descriptors descriptors;
     struct admission admission;
     struct status status;
     struct settings *settings;
+    struct tls_keeper certificates; /* for clients */
+    struct tls_keeper bus_certificates;
+    char *bus_server_name; /* what the bus must be called; NULL: as in its URL */
     int argument_count;
     char **arguments;
     char **environment;
@@ -47,109 +54,136 @@ struct gateway {
     int exit_code;
 };
 
-static void raise_file_limit(const struct config *config)
+static void configure_log(const struct config *config)
 {
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit))
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max != RLIM_INFINITY && config->max_connections + FD_RESERVE > limit.rlim_max)
-        log_event(LOG_WARNING, log_name("fewer file descriptors than --max-connections"),
-                  log_number("max_connections", (int64_t)config->max_connections),
-                  log_number("file_descriptors", (int64_t)limit.rlim_max));
+    log_configure((enum log_format)config->log_format, (enum log_level)config->log_level);
 }
 
-static socklen_t address_size(const struct sockaddr_storage *address)
+/* The built-in directory of the page may be missing, but not without a word. */
+static void warn_without_page(const struct settings *settings)
 {
-    return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                          : sizeof(struct sockaddr_in);
+    if (!settings->files && settings->config.web_root[0] != '\0')
+        log_event(LOG_WARNING, log_name("no page, the web root is missing"),
+                  log_text("web_root", settings->config.web_root));
 }
 
-/* A bound socket. With `shared`, several may be bound to one address, and the kernel spreads the
- * connections over those that listen. */
-static int bind_socket(struct sockaddr_storage *address, bool shared)
+static int divide_descriptors(struct gateway *gateway, unsigned threads)
 {
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int on = 1;
-    int off = 0;
-    socklen_t size = address_size(address);
+    const struct config *config = &gateway->settings->config;
+    bool is_both = strcmp(config->listen, "off") != 0 && strcmp(config->tls_listen, "off") != 0;
+    uint64_t limit = descriptors_raise();
+    int error = descriptors_divide(&gateway->descriptors, limit, threads, is_both ? 2 : 1);
 
-    if (fd < 0)
-        return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (shared)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    if (address->ss_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(fd, (struct sockaddr *)address, size) ||
-        getsockname(fd, (struct sockaddr *)address, &size)) {
-        int error = -errno;
-
-        close(fd);
-        return error;
-    }
-    return fd;
-}
-
-/* SO_REUSEPORT would let a second gateway of the same user share the port in silence, so the port is
- * first claimed without it. */
-static int claim(struct sockaddr_storage *address)
-{
-    int fd = bind_socket(address, false);
-
-    if (fd < 0)
-        return fd;
-    if (listen(fd, 1)) {
-        int error = -errno;
-
-        close(fd);
-        return error;
-    }
-    close(fd);
-    return 0;
-}
-
-static int cannot_listen(const char *option, const char *address, int error)
-{
-    log_event(LOG_ERROR, log_name("cannot listen"), log_text("option", option),
-              log_text("address", address), log_text("error", uv_strerror(error)));
+    if (error)
+        log_event(LOG_ERROR, log_name("too few file descriptors"),
+                  log_number("file_descriptors", (int64_t)limit), log_number("threads", threads));
     return error;
 }
 
-static void log_listening(const char *role, const struct sockaddr_storage *address)
+/* What the user allows, as far as the descriptors do. */
+static void limit_connections(struct gateway *gateway)
 {
-    char text[ADDRESS_TEXT_LIMIT];
+    const struct config *config = &gateway->settings->config;
+    struct admission_limits limits = {
+        .connections = config->max_connections,
+        .per_address = config->max_connections_per_address,
+        .refusals = gateway->descriptors.refusals,
+        .rate = config->accept_rate,
+    };
 
-    address_format((const struct sockaddr *)address, text);
-    log_event(LOG_INFO, log_name("listening"), log_text("role", role), log_text("address", text));
+    if (limits.connections > gateway->descriptors.clients) {
+        limits.connections = gateway->descriptors.clients;
+        log_event(LOG_WARNING, log_name("fewer file descriptors than --max-connections"),
+                  log_number("max_connections", (int64_t)config->max_connections),
+                  log_number("file_descriptors", (int64_t)gateway->descriptors.limit),
+                  log_number("connections", (int64_t)limits.connections));
+    }
+    admission_set_limits(&gateway->admission, &limits);
+}
+
+/* Certificates, at the start and whenever they change. */
+
+static void note_certificates(struct gateway *gateway)
+{
+    atomic_store(&gateway->status.certificate_expiry,
+                 tls_context_expiry(gateway->certificates.context));
+}
+
+static void on_certificates(struct tls_keeper *keeper)
+{
+    struct gateway *gateway = container_of(keeper, struct gateway, certificates);
+
+    note_certificates(gateway);
+    for (unsigned i = 0; i < gateway->hub.worker_count; i++) {
+        struct tls_command *command = memory_zeroed(1, sizeof(*command));
+
+        command->command.kind = COMMAND_TLS;
+        command->command.worker = gateway->hub.workers[i];
+        command->context = tls_context_ref(keeper->context);
+        inbox_post(&gateway->hub.workers[i]->inbox, &command->command.item);
+    }
+}
+
+static int load_certificates(struct gateway *gateway)
+{
+    const struct config *config = &gateway->settings->config;
+    struct tls_source source = config_client_tls(config);
+    char message[TLS_ERROR_LIMIT];
+
+    if (strcmp(config->tls_listen, "off") == 0)
+        return 0;
+
+    int error =
+        tls_keeper_start(&gateway->certificates, &gateway->loop, &source, on_certificates, message);
+
+    if (error)
+        fprintf(stderr, "carillon-gateway: --tls-cert: %s\n", message);
+    else
+        note_certificates(gateway);
+    return error;
+}
+
+static int start_worker(struct gateway *gateway, unsigned index, struct entrance entrances[2])
+{
+    struct worker_means means = {
+        .tls = gateway->certificates.context,
+        .settings = gateway->settings,
+        .admission = &gateway->admission,
+        .status = &gateway->status,
+        .hub = &gateway->hub.inbox,
+    };
+
+    if (entrance_open(&entrances[0], &means.socket) ||
+        entrance_open(&entrances[1], &means.tls_socket))
+        return UV_EIO;
+
+    int error = worker_start(&gateway->hub.workers[index], index, &means);
+
+    return error ? entrance_fail(entrances[0].option, entrances[0].text, error) : 0;
 }
 
 static int start_workers(struct gateway *gateway, unsigned count)
 {
-    const char *listen_text = gateway->settings->config.listen;
-    struct sockaddr_storage address;
+    const struct config *config = &gateway->settings->config;
+    struct entrance entrances[2] = {
+        {.option = "--listen", .role = "public", .text = config->listen},
+        {.option = "--tls-listen", .role = "tls", .text = config->tls_listen},
+    };
 
-    address_parse(listen_text, &address);
-
-    int error = claim(&address);
-
-    if (error)
-        return cannot_listen("--listen", listen_text, error);
+    if (entrance_claim(&entrances[0]) || entrance_claim(&entrances[1]))
+        return UV_EADDRINUSE;
     gateway->hub.workers = memory_zeroed(count, sizeof(*gateway->hub.workers));
     for (unsigned i = 0; i < count; i++) {
-        int fd = bind_socket(&address, true);
+        int error = start_worker(gateway, i, entrances);
 
-        if (fd < 0)
-            return cannot_listen("--listen", listen_text, fd);
-        error = worker_start(&gateway->hub.workers[i], i, fd, gateway->settings,
-                             &gateway->admission, &gateway->status, &gateway->hub.inbox);
         if (error)
-            return cannot_listen("--listen", listen_text, error);
+            return error;
     }
     gateway->hub.worker_count = count;
-    log_listening("public", &address);
+    for (size_t i = 0; i < 2; i++) {
+        if (entrances[i].is_open)
+            server_socket_log(entrances[i].role, &entrances[i].address);
+    }
     return 0;
 }
 
@@ -162,13 +196,35 @@ static int start_admin(struct gateway *gateway)
         return 0;
     address_parse(text, &address);
 
-    int fd = bind_socket(&address, false);
-    int error = fd < 0 ? fd : admin_start(&gateway->admin, &gateway->loop, fd, &gateway->hub);
+    int fd = server_socket_bind(&address, false);
+    int error = fd < 0 ? fd
+                       : admin_start(&gateway->admin, &gateway->loop, fd, &gateway->hub,
+                                     gateway->descriptors.admin);
 
     if (error)
-        return cannot_listen("--admin-listen", text, error);
-    log_listening("admin", &address);
+        return entrance_fail("--admin-listen", text, error);
+    server_socket_log("admin", &address);
     return 0;
+}
+
+static int load_bus_certificates(struct gateway *gateway)
+{
+    const struct config *config = &gateway->settings->config;
+    struct tls_source source = config_bus_tls(config);
+    char message[TLS_ERROR_LIMIT];
+
+    if (!bus_wants_tls(config->bus))
+        return 0;
+    if (config->bus_tls_server_name[0] != '\0')
+        gateway->bus_server_name =
+            memory_copy_text(config->bus_tls_server_name, strlen(config->bus_tls_server_name));
+
+    int error =
+        tls_keeper_start(&gateway->bus_certificates, &gateway->loop, &source, NULL, message);
+
+    if (error)
+        fprintf(stderr, "carillon-gateway: --bus-tls: %s\n", message);
+    return error;
 }
 
 static int open_bus(struct gateway *gateway)
@@ -178,69 +234,121 @@ static int open_bus(struct gateway *gateway)
         .node_id = random_id(),
         .history_size = config->history_size,
         .history_ttl_ms = config->history_ttl_ms,
+        .history_memory_bytes = config->history_memory_bytes,
         .buffer_limit_bytes = config->bus_buffer_bytes,
-        .message_limit_bytes = config->max_message_size,
+        .message_limit_bytes = BUS_MESSAGE_LIMIT_BYTES,
         .redis_prefix = config->redis_prefix,
+        .router_cluster = config->router_cluster,
+        .router_secret_file = config->router_secret_file,
+        .tls = &gateway->bus_certificates,
+        .tls_server_name = gateway->bus_server_name,
     };
     char message[256];
-    int error = bus_open(&gateway->hub.bus, &gateway->loop, config->bus, &settings,
-                         &hub_bus_events, &gateway->hub, message);
+    gateway->hub.bus_buffer_bytes = config->bus_buffer_bytes;
+
+    int error = bus_open(&gateway->hub.bus, &gateway->loop, config->bus, &settings, &hub_bus_events,
+                         &gateway->hub, message);
 
     if (error)
         fprintf(stderr, "carillon-gateway: --bus: %s\n", message);
     return error;
 }
 
+static void stop_workers(struct gateway *gateway)
+{
+    struct hub *hub = &gateway->hub;
+
+    gateway->phase = STOPPING;
+    loop_cancel(&gateway->loop, &gateway->deadline);
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        worker_signal(hub->workers[i], COMMAND_STOP);
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        worker_join(hub->workers[i]);
+    hub_close(hub);
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        worker_destroy(hub->workers[i]);
+    for (size_t i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&gateway->signals[i], NULL);
+    tls_keeper_close(&gateway->certificates);
+    tls_keeper_close(&gateway->bus_certificates);
+}
+
+/* Clients that were still waiting for the bus are sent away now that it answers nothing any more,
+ * and those that read slowly have until then to take what was accepted before: it is the connection
+ * that gives them up (--flush-timeout, then --close-timeout), not we. */
 static void on_bus_closed(void *context)
 {
     struct gateway *gateway = context;
+    const struct config *config = &gateway->settings->config;
+    struct hub *hub = &gateway->hub;
 
-    for (unsigned i = 0; i < gateway->hub.worker_count; i++)
-        worker_signal(gateway->hub.workers[i], COMMAND_STOP);
-    for (unsigned i = 0; i < gateway->hub.worker_count; i++)
-        worker_join(gateway->hub.workers[i]);
-    inbox_drain(&gateway->hub.inbox);
-    inbox_close(&gateway->hub.inbox);
-    for (size_t i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&gateway->signals[i], NULL);
+    if (hub->drained_count == hub->worker_count) {
+        stop_workers(gateway);
+        return;
+    }
+    gateway->phase = DISMISSING;
+    loop_wait(&gateway->loop, &gateway->deadline,
+              config->flush_timeout_ms + config->close_timeout_ms + DRAIN_EXTRA_MS);
 }
 
-static void stop(struct gateway *gateway)
+static void close_bus(struct gateway *gateway)
 {
-    if (gateway->phase == STOPPING)
-        return;
-    gateway->phase = STOPPING;
+    gateway->phase = CLOSING_BUS;
     loop_cancel(&gateway->loop, &gateway->deadline);
     if (gateway->admin)
-        admin_stop(gateway->admin);
-    bus_close(gateway->hub.bus, on_bus_closed, gateway);
+        admin_stop(gateway->admin); /* which shows the metrics of the bus */
+    hub_close_bus(&gateway->hub, on_bus_closed, gateway);
 }
 
 static void on_settled(struct bus_barrier *barrier)
 {
-    stop(container_of(barrier, struct gateway, settled));
+    struct gateway *gateway = container_of(barrier, struct gateway, settled);
+
+    if (gateway->phase == SETTLING)
+        close_bus(gateway);
 }
 
 static void on_drained(struct hub *hub)
 {
     struct gateway *gateway = container_of(hub, struct gateway, hub);
 
-    if (gateway->phase != DRAINING)
-        return;
-    gateway->phase = SETTLING;
-    loop_wait(&gateway->loop, &gateway->deadline, SETTLE_LIMIT_MS);
-    gateway->settled.passed = on_settled;
-    bus_wait(hub->bus, &gateway->settled);
+    if (gateway->phase == DISMISSING || gateway->phase == ABORTING) {
+        stop_workers(gateway);
+    } else if (gateway->phase == DRAINING) {
+        gateway->phase = SETTLING;
+        loop_wait(&gateway->loop, &gateway->deadline, SETTLE_LIMIT_MS);
+        gateway->settled.passed = on_settled;
+        bus_wait(hub->bus, &gateway->settled);
+    }
+}
+
+static void abort_clients(struct gateway *gateway)
+{
+    struct hub *hub = &gateway->hub;
+
+    gateway->phase = ABORTING;
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        worker_signal(hub->workers[i], COMMAND_ABORT);
+    loop_wait(&gateway->loop, &gateway->deadline, ABORT_LIMIT_MS);
 }
 
 static void on_deadline(struct waiter *waiter)
 {
     struct gateway *gateway = container_of(waiter, struct gateway, deadline);
+    struct hub *hub = &gateway->hub;
 
-    log_event(LOG_WARNING, log_name("stopping without waiting longer"),
-              log_number("publishes_left",
-                         (int64_t)metric_read(&bus_stats(gateway->hub.bus)->queued_messages)));
-    stop(gateway);
+    if (gateway->phase == DISMISSING) {
+        abort_clients(gateway);
+        return;
+    }
+    if (gateway->phase == ABORTING) {
+        log_event(LOG_ERROR, log_name("stopped without a thread that does not answer"));
+        _exit(1);
+    }
+    log_event(
+        LOG_WARNING, log_name("stopping without waiting longer"),
+        log_number("publishes_left", (int64_t)metric_read(&bus_stats(hub->bus)->queued_messages)));
+    close_bus(gateway);
 }
 
 static void drain(struct gateway *gateway, int number)
@@ -261,7 +369,7 @@ static void reload(struct gateway *gateway)
     char error[OPTION_ERROR_LIMIT];
     struct settings *settings;
 
-    if (settings_load(&settings, gateway->argument_count, gateway->arguments,
+    if (settings_load(&settings, gateway->settings, gateway->argument_count, gateway->arguments,
                       gateway->environment, error) != OPTION_RUN) {
         log_event(LOG_ERROR, log_name("reload refused, the old settings stay"),
                   log_text("error", error));
@@ -275,8 +383,21 @@ static void reload(struct gateway *gateway)
         command->settings = settings_ref(settings);
         inbox_post(&gateway->hub.workers[i]->inbox, &command->command.item);
     }
+    gateway->hub.max_channels = settings->config.max_channels;
+
+    struct tls_source source = config_client_tls(&settings->config);
+    struct tls_source bus_source = config_bus_tls(&settings->config);
+
+    tls_keeper_reload(&gateway->certificates, &source);
+    tls_keeper_reload(&gateway->bus_certificates, &bus_source);
     settings_unref(gateway->settings);
     gateway->settings = settings;
+    configure_log(&settings->config);
+    warn_without_page(settings);
+    limit_connections(gateway);
+    if (settings->not_applied[0] != '\0')
+        log_event(LOG_WARNING, log_name("options that were changed take a restart"),
+                  log_text("options", settings->not_applied));
     log_event(LOG_INFO, log_name("reloaded"));
 }
 
@@ -314,12 +435,11 @@ static unsigned thread_count(const struct config *config)
     unsigned count = (unsigned)config->threads;
 
     if (count == 0)
-        count = uv_available_parallelism();
+        count = cpu_count();
     return count > 64 ? 64 : count;
 }
 
-int gateway_run(struct settings *settings, int argument_count, char **arguments,
-                char **environment)
+int gateway_run(struct settings *settings, int argument_count, char **arguments, char **environment)
 {
     struct gateway *gateway = memory_zeroed(1, sizeof(*gateway));
 
@@ -328,18 +448,22 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
     gateway->arguments = arguments;
     gateway->environment = environment;
     gateway->hub.drained = on_drained;
-    log_configure((enum log_format)settings->config.log_format,
-                  (enum log_level)settings->config.log_level);
-    raise_file_limit(&settings->config);
+    configure_log(&settings->config);
     waiter_init(&gateway->deadline, on_deadline);
     if (loop_init(&gateway->loop) || admission_init(&gateway->admission) ||
-        hub_init(&gateway->hub, &gateway->loop, settings->config.max_channels,
-                 &gateway->status))
+        hub_init(&gateway->hub, &gateway->loop, settings->config.max_channels, &gateway->status))
         return 1;
     watch_signals(gateway);
-    if (open_bus(gateway))
+    if (load_certificates(gateway) || load_bus_certificates(gateway) || open_bus(gateway))
         return 2;
-    if (start_workers(gateway, thread_count(&settings->config)) || start_admin(gateway))
+
+    unsigned threads = thread_count(&settings->config);
+
+    if (divide_descriptors(gateway, threads))
+        return 1;
+    warn_without_page(settings);
+    limit_connections(gateway);
+    if (start_workers(gateway, threads) || start_admin(gateway))
         return 1;
     uv_run(&gateway->loop.uv, UV_RUN_DEFAULT);
 
@@ -347,6 +471,7 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
     loop_deinit(&gateway->loop);
     admission_deinit(&gateway->admission);
     settings_unref(gateway->settings);
+    memory_free(gateway->bus_server_name);
     log_event(LOG_INFO, log_name("stopped"));
     memory_free(gateway);
     return 0;

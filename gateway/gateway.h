@@ -1,4 +1,5 @@
-/* The whole program but for argument handling: listeners, workers, hub, bus, signals, the way down. */
+/* The whole program but for argument handling: listeners, workers, hub, bus, signals, the way down.
+ */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 

@@ -15,9 +15,10 @@ static bool is_key(const char *key)
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-    /* 22 characters carry 132 bits, of which the last four are zero: A, Q, g or w. */
+    /* 22 characters carry 132 bits. That the last four be zero is not asked: they are not in the
+     * example of RFC 6455 §4.1 itself. */
     return strlen(key) == KEY_SIZE && strspn(key, alphabet) == KEY_SIZE - 2 &&
-           strcmp(key + KEY_SIZE - 2, "==") == 0 && strchr("AQgw", key[KEY_SIZE - 3]) != NULL;
+           strcmp(key + KEY_SIZE - 2, "==") == 0;
 }
 
 /* Past `scheme://`, or NULL. */
@@ -42,19 +43,54 @@ static size_t significant_size(const char *scheme_of, const char *host)
     return size;
 }
 
-static bool is_same_host(const char *origin, const char *host)
+/* What was asked for. We are not told the scheme unless by a proxy: one that ends TLS need not say
+ * so. */
+struct asked {
+    const char *host;   /* with its port, if there was one; NULL: none was named */
+    const char *scheme; /* NULL: it is not known */
+};
+
+static struct asked what_was_asked(const struct http_request *request,
+                                   const struct forwarded *forwarded)
+{
+    bool has_host = forwarded && forwarded->host[0] != '\0';
+
+    return (struct asked){
+        .host = has_host ? forwarded->host : http_request_header(request, "host"),
+        .scheme = forwarded ? forwarded->scheme : NULL,
+    };
+}
+
+static bool is_same(const char *origin, const struct asked *asked)
 {
     const char *origin_host = after_scheme(origin);
+    const char *host = asked->host;
 
     if (!origin_host || !host)
         return false;
+    if (asked->scheme) {
+        size_t scheme_size = strlen(asked->scheme);
+
+        if (strncasecmp(origin, asked->scheme, scheme_size) != 0 || origin[scheme_size] != ':')
+            return false;
+    }
 
     size_t size = significant_size(origin, origin_host);
 
     return size == significant_size(origin, host) && strncasecmp(origin_host, host, size) == 0;
 }
 
-static bool matches(const char *allowed, const char *origin, const char *host)
+/* True if `size` bytes of `host` can be what a star stands for: labels, and nothing that would end
+ * the host before them. */
+static bool are_labels(const char *host, size_t size)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+
+    return size > 0 && host[0] != '.' && strspn(host, alphabet) >= size;
+}
+
+static bool matches(const char *allowed, const char *origin, const struct asked *asked)
 {
     const char *allowed_host = after_scheme(allowed);
     const char *origin_host = after_scheme(origin);
@@ -62,7 +98,7 @@ static bool matches(const char *allowed, const char *origin, const char *host)
     if (strcmp(allowed, "*") == 0)
         return true;
     if (strcasecmp(allowed, "same") == 0)
-        return is_same_host(origin, host);
+        return is_same(origin, asked);
     if (!allowed_host || !origin_host)
         return strcasecmp(allowed, origin) == 0; /* "null", the origin of a file */
     if (allowed_host - allowed != origin_host - origin ||
@@ -77,31 +113,50 @@ static bool matches(const char *allowed, const char *origin, const char *host)
                strncasecmp(allowed_host, origin_host, origin_size) == 0;
     allowed_host++;
     allowed_size--;
-    return origin_size > allowed_size &&
+    return origin_size > allowed_size && are_labels(origin_host, origin_size - allowed_size) &&
            strncasecmp(origin_host + origin_size - allowed_size, allowed_host, allowed_size) == 0;
 }
 
-static bool is_allowed(const struct http_request *request, const struct option_list *allowed)
+bool handshake_is_origin_pattern(const char *text)
+{
+    const char *host = after_scheme(text);
+
+    if (!host)
+        return strcmp(text, "*") == 0 || strcasecmp(text, "same") == 0 ||
+               strcasecmp(text, "null") == 0;
+    if (host == text + 3)
+        return false;
+    if (strncmp(host, "*.", 2) == 0)
+        host += 2;
+    return host[0] != '\0' && !strpbrk(host, "/*?#@ \t");
+}
+
+static bool is_allowed(const struct http_request *request, const struct option_list *allowed,
+                       const struct asked *asked)
 {
     size_t count = http_request_header_count(request, "origin");
     const char *origin = http_request_header(request, "origin");
-    const char *host = http_request_header(request, "host");
 
     if (count == 0)
         return true;
     for (size_t i = 0; origin && i < allowed->count; i++) {
-        if (matches(allowed->items[i], origin, host))
+        if (matches(allowed->items[i], origin, asked))
             return true;
     }
     return false;
 }
 
 int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
-                    const char **message)
+                    const struct forwarded *forwarded, const char **message)
 {
+    struct asked asked = what_was_asked(request, forwarded);
+    const char *host = http_request_header(request, "host");
     const char *version = http_request_header(request, "sec-websocket-version");
     const char *key = http_request_header(request, "sec-websocket-key");
 
+    *message = "the handshake needs one Host header";
+    if (!http_request_names_host(request) || (host && host[0] == '\0'))
+        return 400;
     if (strcmp(request->method, "GET") != 0) {
         *message = "a WebSocket handshake is a GET";
         return 405;
@@ -113,11 +168,11 @@ int handshake_check(const struct http_request *request, const struct option_list
     *message = "the handshake needs HTTP/1.1";
     if (request->minor_version < 1)
         return 400;
-    *message = "the handshake needs one Host header";
-    if (!http_request_header(request, "host"))
-        return 400;
     *message = "the handshake needs Connection: Upgrade";
     if (!http_request_header_has_token(request, "connection", "upgrade"))
+        return 400;
+    *message = "the handshake needs one Sec-WebSocket-Version"; /* §11.3.5 */
+    if (http_request_header_count(request, "sec-websocket-version") > 1)
         return 400;
     *message = "this server speaks version 13";
     if (!version || strcmp(version, "13") != 0)
@@ -126,7 +181,7 @@ int handshake_check(const struct http_request *request, const struct option_list
     if (!key || !is_key(key))
         return 400;
     *message = "this page's origin may not connect";
-    if (!is_allowed(request, allowed_origins))
+    if (!is_allowed(request, allowed_origins, &asked))
         return 403;
     return 101;
 }
@@ -151,11 +206,14 @@ void handshake_append_accept(const struct http_request *request, const char *sub
     buffer_append_text(output, "\r\n");
 }
 
-void handshake_append_refusal(int status, const char *message, struct buffer *output)
+void handshake_append_refusal(const struct http_request *request, int status, const char *message,
+                              struct buffer *output)
 {
-    const char *headers = status == 426   ? "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
-                          : status == 405 ? "Allow: GET\r\n"
-                                          : NULL;
+    /* A second Connection line, because Upgrade must be named in one (RFC 9110 §7.8). */
+    static const char upgrade[] =
+        "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    const char *headers = status == 426 ? upgrade : status == 405 ? "Allow: GET\r\n" : NULL;
 
-    http_response_append_error(output, status, headers, message, false, false);
+    http_response_append_error(output, status, headers, message, http_request_is_head(request),
+                               false);
 }

@@ -4,25 +4,33 @@
 #ifndef GATEWAY_HANDSHAKE_H
 #define GATEWAY_HANDSHAKE_H
 
+#include <stdbool.h>
+
 #include "common/buffer.h"
 #include "common/http_request.h"
 #include "common/option.h"
+#include "gateway/forwarded.h"
+
+/* True for what may stand in a list of allowed origins, as handshake_check reads it. */
+bool handshake_is_origin_pattern(const char *text);
 
 /*
  * Checks a request that asks for an upgrade against every rule of §4.2.1, and its Origin against
- * `allowed_origins`: each item is `*`, `same` (the Host that the request names) or an origin as
- * browsers send it (`https://example.org`, `https://*` followed by `.example.org`); no Origin header is allowed,
- * since only browsers must send one. Returns 101, or the status to refuse with (400, 403, 405, 426)
- * and one line for the client in `*message`.
+ * `allowed_origins`: each item is `*`, `same` (the host that was asked for, and the scheme where a
+ * proxy told it: see `forwarded`, which is NULL where there is none), `null` or an origin as
+ * browsers send it (`https://example.org`), whose host may begin with a star that stands for one or
+ * more labels; no Origin header is allowed, since only browsers must send one. Returns 101, or the
+ * status to refuse with (400, 403, 405, 426) and one line for the client in `*message`.
  */
 int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
-                    const char **message);
+                    const struct forwarded *forwarded, const char **message);
 
 /* Appends the 101 response for a request that passed; `subprotocol` is NULL or the chosen one. */
 void handshake_append_accept(const struct http_request *request, const char *subprotocol,
                              struct buffer *output);
 
-/* Appends the response that refuses, with Sec-WebSocket-Version: 13 on a 426. */
-void handshake_append_refusal(int status, const char *message, struct buffer *output);
+/* Appends the response that refuses the request, with Sec-WebSocket-Version: 13 on a 426. */
+void handshake_append_refusal(const struct http_request *request, int status, const char *message,
+                              struct buffer *output);
 
 #endif

@@ -1,3 +1,12 @@
+/*
+ * A channel is here while any worker has subscribers of it, with a bit for each such worker. The
+ * bus is asked once per channel, however many workers want it; a worker that comes later, when the
+ * subscription is in effect, is answered at once.
+ *
+ * What waits for a full worker waits in one queue, whatever its channel: the order of a channel and
+ * the meaning of COMMAND_SETTLE come for nothing that way, and who publishes where there is no
+ * crowd waits for the crowd only as long as a worker needs for half of FLOW_LIMIT_BYTES.
+ */
 #include "gateway/hub.h"
 
 #include <stdlib.h>
@@ -44,7 +53,7 @@ static void subscribe(struct hub *hub, struct worker *worker, const char *name, 
 {
     struct hub_channel *channel = find(hub, name, size);
 
-    if (!channel && hub->channels.count >= hub->max_channels) {
+    if (!hub->bus || (!channel && hub->channels.count >= hub->max_channels)) {
         tell(worker, COMMAND_REFUSED, name, size);
         return;
     }
@@ -71,18 +80,45 @@ static void unsubscribe(struct hub *hub, struct worker *worker, const char *name
     channel->workers &= ~(1ull << worker->index);
     if (channel->workers)
         return;
-    bus_unsubscribe(hub->bus, channel->name, channel->name_size);
+    if (hub->bus)
+        bus_unsubscribe(hub->bus, channel->name, channel->name_size);
     map_remove(&hub->channels, &channel->entry);
     memory_free(channel);
+}
+
+static uint64_t bit_of(const struct worker *worker)
+{
+    return 1ull << worker->index;
+}
+
+/* Posts a command with a message; what that costs, the worker takes when it is done with it. */
+static void post(struct hub *hub, struct worker *worker, struct command *command,
+                 const struct message *message)
+{
+    flow_post(&worker->deliveries, message_cost(message));
+    if (flow_is_full(&worker->deliveries))
+        hub->full |= bit_of(worker);
+    inbox_post(&worker->inbox, &command->item);
+}
+
+/* Goes on in the next iteration: the bus may be in the middle of something. */
+static void resume(struct hub *hub)
+{
+    if (!hub->waiting || hub->is_resuming)
+        return;
+    hub->is_resuming = true;
+    inbox_post(&hub->inbox, &hub->resume);
 }
 
 static void on_published(struct bus_publish *publish, int error)
 {
     struct publish_command *command = container_of(publish, struct publish_command, publish);
+    struct hub *hub = command->hub;
 
     command->command.kind = COMMAND_PUBLISHED;
     command->error = error;
-    inbox_post(&command->command.worker->inbox, &command->command.item);
+    post(hub, command->command.worker, &command->command, publish->message);
+    resume(hub);
 }
 
 static void on_passed(struct bus_barrier *barrier)
@@ -93,32 +129,152 @@ static void on_passed(struct bus_barrier *barrier)
     inbox_post(&command->command.worker->inbox, &command->command.item);
 }
 
+static void publish(struct hub *hub, struct publish_command *command)
+{
+    struct worker *worker = command->command.worker;
+
+    if (flow_take(&worker->connections.sessions.publishes, message_cost(command->publish.message)))
+        worker_signal(worker, COMMAND_GO_ON);
+    command->hub = hub;
+    command->publish.published = on_published;
+    if (hub->bus)
+        bus_publish(hub->bus, &command->publish);
+    else
+        on_published(&command->publish, UV_ECANCELED);
+}
+
+static void settle(struct hub *hub, struct settle_command *command)
+{
+    command->barrier.passed = on_passed;
+    if (hub->bus)
+        bus_wait(hub->bus, &command->barrier);
+    else
+        on_passed(&command->barrier);
+}
+
+static struct inbox_item *next_waiting(struct hub *hub)
+{
+    struct inbox_item *item = hub->waiting;
+
+    hub->waiting = item->next;
+    return item;
+}
+
+static void watch(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        hub->taken_bytes[i] = flow_taken(&hub->workers[i]->deliveries);
+    hub->watched = hub->full;
+    loop_wait(hub->loop, &hub->patience, hub->stuck_ms);
+}
+
+static bool is_bus_busy(const struct hub *hub, const struct publish_command *command)
+{
+    uint64_t queued = hub->bus && atomic_load(&hub->status->is_bus_up)
+                          ? metric_read(&bus_stats(hub->bus)->queued_bytes)
+                          : 0;
+
+    return queued > 0 &&
+           queued + message_cost(command->publish.message) > hub->bus_buffer_bytes / 2;
+}
+
+/* True where the next in the queue may not go yet. */
+static bool is_held(const struct hub *hub)
+{
+    const struct command *command = container_of(hub->waiting, struct command, item);
+
+    return (hub->full & ~hub->overrun) ||
+           (command->kind == COMMAND_PUBLISH &&
+            is_bus_busy(hub, container_of(command, struct publish_command, command)));
+}
+
+/* Hands on what waits, as far as neither a worker nor the bus is in the way. */
+static void go_on(struct hub *hub)
+{
+    while (hub->waiting && !is_held(hub)) {
+        struct command *command = container_of(next_waiting(hub), struct command, item);
+
+        if (command->kind == COMMAND_PUBLISH)
+            publish(hub, container_of(command, struct publish_command, command));
+        else
+            settle(hub, container_of(command, struct settle_command, command));
+    }
+    if (hub->waiting && (hub->full & ~hub->overrun) && !hub->watched)
+        watch(hub);
+}
+
+static void await_turn(struct hub *hub, struct command *command)
+{
+    command->item.next = NULL;
+    if (hub->waiting)
+        hub->last->next = &command->item;
+    else
+        hub->waiting = &command->item;
+    hub->last = &command->item;
+    go_on(hub);
+}
+
+/* From here on messages for this worker are left out. */
+static void give_up(struct hub *hub, struct worker *worker, const char *reason)
+{
+    hub->overrun |= bit_of(worker);
+    log_event(LOG_ERROR, log_name("a thread is too far behind and misses messages"),
+              log_number("thread", worker->index), log_text("reason", reason),
+              log_number("queued_bytes", (int64_t)flow_depth(&worker->deliveries)));
+}
+
+static void on_patience(struct waiter *waiter)
+{
+    struct hub *hub = container_of(waiter, struct hub, patience);
+    uint64_t still_full = hub->waiting ? hub->watched & hub->full & ~hub->overrun : 0;
+
+    hub->watched = 0;
+    for (unsigned i = 0; i < hub->worker_count; i++) {
+        struct worker *worker = hub->workers[i];
+
+        if ((still_full & bit_of(worker)) && flow_taken(&worker->deliveries) == hub->taken_bytes[i])
+            give_up(hub, worker, "stuck");
+    }
+    go_on(hub);
+}
+
+static void on_caught_up(struct hub *hub, struct worker *worker)
+{
+    bool has_missed = hub->overrun & bit_of(worker);
+
+    if (flow_is_full(&worker->deliveries))
+        return; /* full again since; it will be told again */
+    hub->full &= ~bit_of(worker);
+    hub->overrun &= ~bit_of(worker);
+    if (has_missed)
+        worker_signal(worker, COMMAND_OVERRUN);
+    go_on(hub);
+}
+
 static void receive(struct inbox *inbox, struct inbox_item *item)
 {
     struct hub *hub = container_of(inbox, struct hub, inbox);
     struct command *command = container_of(item, struct command, item);
     struct channel_command *channel = container_of(command, struct channel_command, command);
 
+    if (item == &hub->resume) {
+        hub->is_resuming = false;
+        go_on(hub);
+        return;
+    }
     switch (command->kind) {
-    case COMMAND_PUBLISH: {
-        struct publish_command *publish = container_of(command, struct publish_command, command);
-
-        publish->publish.published = on_published;
-        bus_publish(hub->bus, &publish->publish);
+    case COMMAND_PUBLISH:
+    case COMMAND_SETTLE:
+        await_turn(hub, command);
         return;
-    }
-    case COMMAND_SETTLE: {
-        struct settle_command *settle = container_of(command, struct settle_command, command);
-
-        settle->barrier.passed = on_passed;
-        bus_wait(hub->bus, &settle->barrier);
-        return;
-    }
     case COMMAND_SUBSCRIBE:
         subscribe(hub, command->worker, channel->channel, channel->channel_size);
         break;
     case COMMAND_UNSUBSCRIBE:
         unsubscribe(hub, command->worker, channel->channel, channel->channel_size);
+        break;
+    case COMMAND_CAUGHT_UP:
+        on_caught_up(hub, command->worker);
         break;
     case COMMAND_DRAINED:
         if (++hub->drained_count == hub->worker_count)
@@ -130,6 +286,21 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     memory_free(command);
 }
 
+static void deliver(struct hub *hub, struct worker *worker, struct message *message)
+{
+    if (!(hub->overrun & bit_of(worker)) && flow_depth(&worker->deliveries) > OVERRUN_BYTES)
+        give_up(hub, worker, "overrun");
+    if (hub->overrun & bit_of(worker))
+        return;
+
+    struct deliver_command *command = memory_zeroed(1, sizeof(*command));
+
+    command->command.kind = COMMAND_DELIVER;
+    command->command.worker = worker;
+    command->message = message_ref(message);
+    post(hub, worker, &command->command, message);
+}
+
 static void on_deliver(void *context, struct message *message)
 {
     struct hub *hub = context;
@@ -138,15 +309,8 @@ static void on_deliver(void *context, struct message *message)
     if (!channel)
         return;
     for (unsigned i = 0; i < hub->worker_count; i++) {
-        if (!(channel->workers & (1ull << i)))
-            continue;
-
-        struct deliver_command *command = memory_zeroed(1, sizeof(*command));
-
-        command->command.kind = COMMAND_DELIVER;
-        command->command.worker = hub->workers[i];
-        command->message = message_ref(message);
-        inbox_post(&hub->workers[i]->inbox, &command->command.item);
+        if (channel->workers & (1ull << i))
+            deliver(hub, hub->workers[i], message);
     }
 }
 
@@ -175,6 +339,7 @@ static void on_state(void *context, enum bus_state state)
     struct hub *hub = context;
 
     atomic_store(&hub->status->is_bus_up, state == BUS_UP);
+    resume(hub);
     if (state == BUS_UP)
         log_event(LOG_INFO, log_name("bus up"));
     else
@@ -185,9 +350,34 @@ const struct bus_events hub_bus_events = {on_deliver, on_subscribed, on_lost, on
 
 int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct status *status)
 {
+    hub->loop = loop;
     hub->max_channels = max_channels;
     hub->status = status;
-    return inbox_init(&hub->inbox, &loop->uv, receive);
+    hub->stuck_ms = STUCK_MS;
+    waiter_init(&hub->patience, on_patience);
+
+    int error = survey_init(&hub->survey);
+
+    if (!error)
+        error = inbox_init(&hub->inbox, &loop->uv, receive);
+    return error ? error : lag_meter_start(&hub->lag_meter, &loop->uv);
+}
+
+void hub_close_bus(struct hub *hub, void (*closed)(void *context), void *context)
+{
+    struct bus *bus = hub->bus;
+
+    /* First, because a bus that is closing takes no more calls. */
+    hub->bus = NULL;
+    bus_close(bus, closed, context);
+}
+
+void hub_close(struct hub *hub)
+{
+    inbox_drain(&hub->inbox);
+    loop_cancel(hub->loop, &hub->patience);
+    inbox_close(&hub->inbox);
+    lag_meter_stop(&hub->lag_meter);
 }
 
 static void free_channel(struct map_entry *entry, void *context)
@@ -202,5 +392,6 @@ void hub_deinit(struct hub *hub)
 {
     map_each(&hub->channels, free_channel, hub);
     map_deinit(&hub->channels);
+    survey_deinit(&hub->survey);
     memory_free(hub->workers);
 }

@@ -1,7 +1,17 @@
 /*
  * The hub stands between the workers and the bus, on the main loop: it knows which workers have
- * subscribers of which channel, keeps the bus subscribed to just those channels, passes publishes on
- * and hands each message to each worker that has somebody for it.
+ * subscribers of which channel, keeps the bus subscribed to just those channels, passes publishes
+ * on and hands each message to each worker that has somebody for it.
+ *
+ * While the deliveries of a worker are full (flow.h), publishes wait, and with them in the end
+ * those who publish. Two things must not last for ever: other gateways do not wait for our workers,
+ * and a worker may be stuck. A worker that is OVERRUN_BYTES behind, or took nothing for STUCK_MS
+ * while publishes waited for it, is handed no messages until it has caught up, and the others go
+ * on; it then closes its clients (1012), who may have missed some. So a worker's messages in memory
+ * are bounded by OVERRUN_BYTES whatever arrives from the bus.
+ *
+ * Publishes wait for the bus, too, while it is up and half of what it may buffer is not
+ * acknowledged: publishers then go at its pace. The other half is for when it is away.
  */
 #ifndef GATEWAY_HUB_H
 #define GATEWAY_HUB_H
@@ -9,18 +19,36 @@
 #include "gateway/bus.h"
 #include "gateway/command.h"
 #include "gateway/site.h"
+#include "gateway/survey.h"
 #include "gateway/worker.h"
 
+#define OVERRUN_BYTES ((uint64_t)128 * 1024 * 1024)
+#define STUCK_MS      10000
+
 struct hub {
+    struct loop *loop;
     struct inbox inbox;
-    struct bus *bus;
+    struct bus *bus; /* NULL once it is being closed; the hub answers what is asked of it then */
+    struct lag_meter lag_meter; /* of the main loop */
     struct map channels;
     uint64_t max_channels;
     struct status *status;
     struct worker **workers;
     unsigned worker_count;
+    uint64_t full;              /* a bit for each worker whose deliveries are full */
+    uint64_t overrun;           /* a bit for each worker that is handed no messages */
+    struct inbox_item *waiting; /* publishes and settles, oldest first */
+    struct inbox_item *last;    /* of those, where there are any */
+    uint64_t bus_buffer_bytes;  /* what the bus may buffer */
+    struct inbox_item resume;   /* posted where the bus has room again */
+    bool is_resuming;           /* it is in the inbox */
+    struct waiter patience;     /* with full workers, set while something waits for them */
+    uint64_t watched;           /* the workers that were full when it was set; 0: it is not set */
+    uint64_t taken_bytes[64];   /* by each worker then */
+    uint64_t stuck_ms;          /* STUCK_MS, unless a test has less time */
+    struct survey survey;       /* for operators */
     unsigned drained_count;
-    void (*drained)(struct hub *hub); /* the last worker has no connection left */
+    void (*drained)(struct hub *hub); /* the last worker reported COMMAND_DRAINED */
 };
 
 /* What the bus tells; `context` is the hub. */
@@ -29,7 +57,14 @@ extern const struct bus_events hub_bus_events;
 /* Prepares the inbox; bus and workers are set by the owner before anything is posted. */
 int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct status *status);
 
-/* Frees what is left; the workers have ended. */
+/* Closes the bus: publishes are cancelled, those that come from now on as well, and `closed` is
+ * called from the loop. */
+void hub_close_bus(struct hub *hub, void (*closed)(void *context), void *context);
+
+/* Takes in what the workers, which have ended, left behind, and lets go of the loop. */
+void hub_close(struct hub *hub);
+
+/* Frees what is left, after the loop has run out. */
 void hub_deinit(struct hub *hub);
 
 #endif

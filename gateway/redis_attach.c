@@ -1,3 +1,26 @@
+/*
+ * ATTACH says where the channel stands, and gives what follows our position. Its answers:
+ *
+ * - at: the messages after the position; a new epoch with them where our history was restored.
+ * - lost: Redis has no history, we have one. It was restarted without its data, or flushed. We give
+ *   it our position and our tail, and numbering goes on from there.
+ * - ahead: Redis has our history, but an older state of it than we have seen. Another gateway that
+ *   had seen less restored it, or it came back from a snapshot. We add what is missing.
+ * - foreign: another history. It is read from its beginning; the senders' sequences drop what we
+ *   had.
+ * - conflict: we have seen messages beyond the point from which others went on. Nothing can undo
+ *   that: it is told as a loss, and the rest is read.
+ *
+ * The gateways of one Redis come back within a second (their backoff's limit), and none publishes
+ * before all could restore (the rest that HELLO hands out), so the last two need a gateway that was
+ * away for longer.
+ *
+ * A hole that history does not have is not yet a loss. The messages may have come live, and wait
+ * for their turn; or they are on their way over the other connection, which the answer has
+ * overtaken. So what is pending is looked at first, and then SUBSCRIBE is sent once more: when that
+ * is confirmed, all that was published before has come, and what a second answer still finds
+ * missing is lost.
+ */
 #include "gateway/redis_attach.h"
 
 #include <assert.h>
@@ -8,26 +31,12 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/bus_redis.h"
-
-/*
- * ATTACH says where the channel stands, and gives what follows our position. Its answers:
- *
- * at        The messages after the position; a new epoch with them where our history was restored.
- * lost      Redis has no history, we have one: it was restarted without its data, or flushed. We
- * give it our position and our tail, and numbering goes on from there. ahead     Redis has our
- * history, but an older state of it than we have seen: another gateway that had seen less restored
- * it, or it came back from a snapshot. We add what is missing. foreign   Another history. It is
- * read from its beginning; the senders' sequences drop what we had. conflict  We have seen messages
- * beyond the point from which others went on. Nothing can undo that: it is told as a loss, and the
- * rest is read.
- *
- * The gateways of one Redis come back within a second (their backoff's limit), and none publishes
- * before all could restore (the rest that HELLO hands out), so the last two need a gateway that was
- * away for longer.
- */
+#include "gateway/redis_echo.h"
+#include "gateway/redis_topics.h"
 
 #define ASKING_LIMIT  256 /* ATTACHes that are out at a time */
-#define RESTORE_LIMIT 3   /* tries before a history counts as not to be had */
+#define RESTORE_LIMIT 3   /* refusals before a history counts as not to be had */
+#define MARK_TRIES    20  /* questions at once while stragglers are awaited */
 
 static bool needs_attach(const struct redis_channel *channel)
 {
@@ -36,7 +45,7 @@ static bool needs_attach(const struct redis_channel *channel)
     /* While others restore what they had seen, the present position would be one too low, and what
      * they restore would come as new to subscribers that came after it. */
     if (!channel->is_known)
-        return !channel->bus->is_resting;
+        return channel->stage == REDIS_CHANNEL_ATTACHING && channel->bus->rest != REDIS_REST_REPAIR;
     return channel->stage == REDIS_CHANNEL_ATTACHING || channel->must_check;
 }
 
@@ -101,7 +110,6 @@ static void send_restore(struct redis_channel *channel, uint64_t top)
         redis_command_add_number(command, entry->message->sequence);
         redis_command_add_envelope(command, entry->message);
     }
-    channel->restores++;
     ask(channel, on_restored);
 }
 
@@ -109,7 +117,7 @@ void redis_attach_continue(struct redis_bus *bus)
 {
     struct redis_channels *channels = &bus->channels;
 
-    while (bus->is_usable && channels->asking < ASKING_LIMIT &&
+    while (redis_bus_is_usable(bus) && channels->asking < ASKING_LIMIT &&
            !list_is_empty(&channels->waiting)) {
         struct redis_channel *channel =
             container_of(channels->waiting.next, struct redis_channel, attach_link);
@@ -124,7 +132,8 @@ void redis_attach(struct redis_channel *channel)
 {
     struct redis_bus *bus = channel->bus;
 
-    if (!bus->is_usable || !needs_attach(channel) || !list_is_empty(&channel->attach_link))
+    if (!redis_bus_is_usable(bus) || !needs_attach(channel) ||
+        !list_is_empty(&channel->attach_link))
         return;
     list_append(&bus->channels.waiting, &channel->attach_link);
     redis_attach_continue(bus);
@@ -132,15 +141,35 @@ void redis_attach(struct redis_channel *channel)
 
 void redis_attach_all(struct redis_bus *bus)
 {
-    for (struct list *link = bus->channels.all.next; link != &bus->channels.all; link = link->next)
-        redis_attach(container_of(link, struct redis_channel, link));
+    for (struct list *link = bus->channels.all.next; link != &bus->channels.all;
+         link = link->next) {
+        struct redis_channel *channel = container_of(link, struct redis_channel, link);
+
+        channel->retry_ms = 0;
+        redis_attach(channel);
+    }
     redis_attach_continue(bus);
 }
 
 void redis_attach_retry(struct redis_bus *bus)
 {
-    list_append_all(&bus->channels.waiting, &bus->channels.retrying);
-    redis_attach_continue(bus);
+    uint64_t now = loop_now_ms(bus->bus.loop);
+    struct list all;
+
+    list_init(&all);
+    list_append_all(&all, &bus->channels.retrying);
+    while (!list_is_empty(&all)) {
+        struct redis_channel *channel = container_of(all.next, struct redis_channel, attach_link);
+
+        list_remove(&channel->attach_link);
+        if (channel->retry_ms > now) {
+            list_append(&bus->channels.retrying, &channel->attach_link);
+            continue;
+        }
+        if (channel->stage == REDIS_CHANNEL_SUBSCRIBING && channel->joins == 0)
+            redis_topics_subscribe(channel);
+        redis_attach(channel);
+    }
 }
 
 /* Answers. */
@@ -157,9 +186,9 @@ static void change_epoch(struct redis_channel *channel, const char *epoch)
                   log_text("from", channel->epoch), log_text("to", epoch));
         if (redis_bus_may_warn(bus, REDIS_WARNING_EPOCH))
             log_event(LOG_WARNING, log_name("history lost"), log_text("channel", channel->name));
-        if (channel->awaited_messages > 0)
-            redis_publisher_release(&bus->publisher, channel, UINT64_MAX);
+        redis_echo_end(channel);
     }
+    channel->hole = 0;
     snprintf(channel->epoch, sizeof(channel->epoch), "%s", epoch);
 }
 
@@ -185,28 +214,69 @@ static void take_entry(struct redis_channel *channel, uint64_t offset, const red
     message_unref(message);
 }
 
-/* Takes what an answer brings; true if the history goes on beyond it. */
+/* History does not have what follows, up to `offset`. Tells it as lost if that is certain. */
+static void look_at_hole(struct redis_channel *channel, uint64_t offset)
+{
+    if (channel->hole == channel->position + 1 && channel->is_confirming) {
+        redis_channel_lose(channel, offset);
+        return;
+    }
+    channel->hole = channel->position + 1;
+    redis_channel_rejoin(channel);
+}
+
+/* Takes the entries of an answer; false where it stopped at a hole that may not be one. */
 static bool take_entries(struct redis_channel *channel, const struct redis_attached *attached)
 {
-    uint64_t before = channel->position;
     uint32_t life = channel->life;
     const redisReply *envelope;
     uint64_t offset;
 
-    for (size_t i = 0;
-         channel->life == life && redis_attached_entry(attached, i, &offset, &envelope); i++) {
-        if (offset <= channel->position)
-            continue;
+    for (size_t i = 0; redis_attached_entry(attached, i, &offset, &envelope); i++) {
         if (offset > channel->position + 1)
-            redis_channel_lose(channel, offset - 1);
-        if (channel->life == life)
+            redis_channel_take_pending(channel);
+        if (channel->life == life && offset > channel->position + 1)
+            look_at_hole(channel, offset - 1);
+        if (channel->life == life && offset == channel->position + 1)
             take_entry(channel, offset, envelope);
+        if (channel->life != life || channel->position < offset)
+            return false;
     }
+    return true;
+}
+
+/* True where live messages have taken over from where the channel stands: all that follows comes as
+ * they did. */
+static bool has_joined_live(struct redis_channel *channel)
+{
+    return redis_channel_take_pending(channel) && channel->pending.count == 0 &&
+           channel->is_confirming;
+}
+
+/* Takes what an answer brings; true if there is more to ask for. */
+static bool take_history(struct redis_channel *channel, const struct redis_attached *attached)
+{
+    uint64_t before = channel->position;
+    uint32_t life = channel->life;
+
+    if (has_joined_live(channel) || channel->life != life)
+        return false;
+
+    bool is_whole = take_entries(channel, attached);
+
     if (channel->life != life)
         return false;
-    if (channel->position == before && before < attached->top)
-        redis_channel_lose(channel, attached->top); /* history is shorter than the hole */
-    return channel->life == life && channel->position < attached->top;
+    if (channel->position >= attached->top) {
+        redis_echo_end(channel);
+        return false;
+    }
+    if (has_joined_live(channel) || channel->life != life)
+        return false;
+    if (is_whole && channel->position == before)
+        look_at_hole(channel, attached->top); /* history is shorter than the hole */
+    /* What is not subscribed reads on once it is. */
+    return channel->life == life && channel->stage != REDIS_CHANNEL_SUBSCRIBING &&
+           channel->position < attached->top;
 }
 
 /* Our messages and Redis's are not the same any more. */
@@ -269,7 +339,33 @@ static bool reconcile(struct redis_channel *channel, const struct redis_attached
     case REDIS_ATTACH_AT:
         break;
     }
-    return take_entries(channel, attached);
+    return take_history(channel, attached);
+}
+
+/*
+ * The answer came over the command connection, and may have overtaken messages that Redis wrote to
+ * the subscriber connection before it lost their history. True while some may still come: the
+ * channel asks again when the mark that is put behind them has passed.
+ */
+static bool awaits_stragglers(struct redis_channel *channel)
+{
+    struct redis_link *subscriber = &channel->bus->subscriber;
+
+    if (!channel->is_marked) {
+        channel->is_marked = true;
+        channel->mark_tries = 0;
+        channel->mark = redis_link_mark(subscriber);
+    }
+    if (redis_link_has_passed(subscriber, channel->mark)) {
+        channel->is_marked = false;
+        return false;
+    }
+    channel->must_check = true;
+    /* Both connections are about as fast; and others publish on, into a history that is no longer
+     * than it is. */
+    if (++channel->mark_tries > MARK_TRIES)
+        redis_channel_try_later(channel, false);
+    return true;
 }
 
 /* Brings the channel to where the answer says; true if there is more to ask. */
@@ -277,36 +373,37 @@ static bool handle_attached(struct redis_channel *channel, const struct redis_at
 {
     if (!channel->is_known) {
         change_epoch(channel, attached->epoch);
-        channel->position = attached->top;
-        channel->is_known = true;
-        redis_channel_tell(channel);
+        redis_channel_place(channel, attached->top);
         return false;
     }
+    redis_channel_admit(channel);
     if (attached->status != REDIS_ATTACH_AT)
-        return reconcile(channel, attached);
+        return awaits_stragglers(channel) || reconcile(channel, attached);
+    channel->is_marked = false;
     if (attached->epoch[0] != '\0')
         change_epoch(channel, attached->epoch);
-    return take_entries(channel, attached);
+    return take_history(channel, attached);
+}
+
+/* True where nothing is missing between what was read and what comes live. */
+static bool is_complete(const struct redis_channel *channel)
+{
+    if (channel->stage == REDIS_CHANNEL_LIVE)
+        return true; /* it was a check */
+    return channel->stage == REDIS_CHANNEL_ATTACHING && channel->is_confirming &&
+           !channel->has_overflowed;
 }
 
 /* Goes on after an answer. */
 static void proceed(struct redis_channel *channel, bool has_more)
 {
+    if (!has_more && is_complete(channel))
+        redis_channel_go_live(channel);
     if (has_more && channel->stage == REDIS_CHANNEL_LIVE)
         channel->stage = REDIS_CHANNEL_ATTACHING; /* it was on a check, and it is behind */
     if (has_more && channel->stage == REDIS_CHANNEL_SUBSCRIBING)
         channel->must_check = true;
-    if (channel->stage == REDIS_CHANNEL_ATTACHING && channel->is_confirming && !has_more &&
-        !channel->has_overflowed)
-        redis_channel_go_live(channel);
     redis_attach(channel);
-}
-
-static void try_later(struct redis_channel *channel, bool was_check)
-{
-    channel->must_check = was_check;
-    list_remove(&channel->attach_link);
-    list_append(&channel->bus->channels.retrying, &channel->attach_link);
 }
 
 /* What ATTACH and RESTORE have in common: true if there is an answer to look at. */
@@ -317,10 +414,12 @@ static bool is_answered(struct redis_channel *channel, uint64_t life, const redi
 
     channel->is_asking = false;
     bus->channels.asking--;
-    if (!reply)
-        return false; /* asked again when the connection is back */
     if (channel->stage == REDIS_CHANNEL_LEFT || (uint32_t)life != channel->life) {
         redis_attach(channel);
+        return false;
+    }
+    if (!reply) {
+        channel->must_check = true; /* when the connection is back */
         return false;
     }
     if (!redis_reply_is_error(reply))
@@ -333,10 +432,13 @@ static bool is_answered(struct redis_channel *channel, uint64_t life, const redi
         if (redis_bus_may_warn(bus, REDIS_WARNING_REFUSED))
             log_event(LOG_WARNING, log_name("history unreadable"), log_text("reason", reply->str),
                       log_text("channel", channel->name));
+        redis_channel_bar(channel);
         redis_channel_tell(channel);
     }
-    if (channel->stage != REDIS_CHANNEL_LEFT && channel->life == (uint32_t)life)
-        try_later(channel, true);
+    if (channel->life == (uint32_t)life) {
+        channel->must_check = true;
+        redis_channel_try_later(channel, fault == REDIS_FAULT_FINAL);
+    }
     return false;
 }
 
@@ -359,6 +461,7 @@ static void on_attached(void *context, uint64_t life, const redisReply *reply)
     }
     redis_channel_unpin(channel);
     redis_attach_continue(bus);
+    redis_bus_go_on(bus);
 }
 
 static void on_restored(void *context, uint64_t life, const redisReply *reply)
@@ -368,6 +471,8 @@ static void on_restored(void *context, uint64_t life, const redisReply *reply)
 
     redis_channel_pin(channel);
     if (is_answered(channel, life, reply)) {
+        if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0)
+            channel->restores++;
         channel->must_check = true; /* the next ATTACH tells what came of it */
         redis_attach(channel);
     }

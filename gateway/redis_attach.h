@@ -15,10 +15,10 @@ void redis_attach(struct redis_channel *channel);
 void redis_attach_continue(struct redis_bus *bus);
 
 /* Queues every channel that needs an ATTACH: the command connection is there, or its rest is over.
- */
+ * What was refused before is tried again soon. */
 void redis_attach_all(struct redis_bus *bus);
 
-/* Tries again what failed. */
+/* Tries again what failed and whose time has come; a few times a second. */
 void redis_attach_retry(struct redis_bus *bus);
 
 #endif

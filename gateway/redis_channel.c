@@ -1,52 +1,39 @@
-#include "gateway/redis_channel.h"
-
-#include <assert.h>
-#include <string.h>
-
-#include "common/envelope.h"
-#include "common/log.h"
-#include "common/memory.h"
-#include "gateway/bus_redis.h"
-#include "gateway/redis_attach.h"
-
 /*
  * Live messages come over the subscriber connection, history over the command connection, and
  * nothing orders the two but the offsets. So a channel has a position, and one rule: the message at
  * position + 1 is taken, what is at or before the position is dropped, and what is beyond waits
  * while history is read. It is live once SUBSCRIBE has been confirmed on the present connection and
  * the history has been read after that: from then on everything comes by itself, until a hole shows
- * that something did not.
- *
- * An own publish that was acknowledged and has not come back within LAG_MS is such a hole, too: the
- * one at the end, after which nothing would show it.
+ * that something did not. Its first position is asked for after that confirmation, too: between the
+ * two, messages of a channel without history would belong to neither.
  *
  * A channel that nobody wants any more stays in the map until every answer that names it has come,
  * so that a confirmation is never taken for that of a later subscription.
  */
+#include "gateway/redis_channel.h"
 
-#define LAG_MS          1000
-#define SUBSCRIBE_BATCH 100 /* channels in one command */
+#include <assert.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "gateway/bus_redis.h"
+#include "gateway/redis_attach.h"
+#include "gateway/redis_topics.h"
+
+#define RETRY_MS       250 /* first wait of a channel that Redis refuses */
+#define RETRY_LIMIT_MS 30000
 
 static uint64_t now_of(const struct redis_channel *channel)
 {
     return loop_now_ms(channel->bus->bus.loop);
 }
 
-static struct redis_channel *find(struct redis_bus *bus, const char *name, size_t size)
+struct redis_channel *redis_channel_find(struct redis_bus *bus, const char *name, size_t size)
 {
     struct map_entry *entry = map_find(&bus->channels.map, name, size);
 
     return entry ? container_of(entry, struct redis_channel, entry) : NULL;
-}
-
-static void send_topics(struct redis_bus *bus, const char *verb,
-                        struct redis_channel *const *channels, size_t count)
-{
-    redis_command_begin(&bus->command);
-    redis_command_add_text(&bus->command, verb);
-    for (size_t i = 0; i < count; i++)
-        redis_bus_add_topic(bus, channels[i]->name, channels[i]->name_size);
-    redis_command_send(&bus->command, &bus->subscriber, NULL, NULL, 0);
 }
 
 /* Keeps a message, whose reference is ours, until history has been read. */
@@ -57,6 +44,45 @@ static void append_pending(struct redis_channel *channel, struct message *messag
         channel->has_overflowed = true; /* history has them, and is read once more */
 }
 
+/* What publishes wait for. */
+
+static void set_counted(bool *is_counted, size_t *count, bool is_to_be)
+{
+    if (is_to_be && !*is_counted)
+        ++*count;
+    if (!is_to_be && *is_counted)
+        --*count;
+    *is_counted = is_to_be;
+}
+
+/* Subscribers count on a position that is not known yet: asked for after their own messages went
+ * out, it would already be behind them. */
+static void count_unplaced(struct redis_channel *channel)
+{
+    set_counted(&channel->is_unplaced, &channel->bus->channels.unplaced,
+                channel->is_told && !channel->is_known && !channel->is_barred);
+}
+
+static void set_behind(struct redis_channel *channel, bool is_behind)
+{
+    set_counted(&channel->is_behind, &channel->bus->channels.behind, is_behind);
+}
+
+void redis_channel_bar(struct redis_channel *channel)
+{
+    channel->is_barred = true;
+    count_unplaced(channel);
+    set_behind(channel, false);
+    redis_echo_end(channel);
+}
+
+void redis_channel_admit(struct redis_channel *channel)
+{
+    channel->is_barred = false;
+    backoff_reset(&channel->backoff);
+    count_unplaced(channel);
+}
+
 /* Life and death. */
 
 static void reset(struct redis_channel *channel)
@@ -64,22 +90,24 @@ static void reset(struct redis_channel *channel)
     struct redis_channels *channels = &channel->bus->channels;
 
     list_remove(&channel->attach_link);
-    list_remove(&channel->lagging_link);
     list_remove(&channel->untold_link);
     redis_pending_clear(&channel->pending);
     redis_tail_clear(&channels->tails, &channel->tail);
     redis_senders_deinit(&channel->senders);
-    if (channel->awaited_messages > 0)
-        redis_publisher_release(&channel->bus->publisher, channel, UINT64_MAX);
+    redis_echo_end(channel);
     channel->life++;
+    channel->is_told = false;
     channel->is_known = false;
+    redis_channel_admit(channel);
+    set_behind(channel, false);
     channel->epoch[0] = '\0';
     channel->position = 0;
     channel->is_confirming = false;
     channel->must_check = false;
+    channel->is_marked = false;
     channel->restores = 0;
+    channel->hole = 0;
     channel->has_overflowed = false;
-    channel->awaited = 0;
 }
 
 static struct redis_channel *create(struct redis_bus *bus, const char *name, size_t size)
@@ -92,8 +120,9 @@ static struct redis_channel *create(struct redis_bus *bus, const char *name, siz
     channel->name_size = size;
     list_init(&channel->link);
     list_init(&channel->attach_link);
-    list_init(&channel->lagging_link);
     list_init(&channel->untold_link);
+    channel->backoff = (struct backoff){.floor_ms = RETRY_MS, .limit_ms = RETRY_LIMIT_MS};
+    redis_echo_init(&channel->echo);
     redis_tail_init(&channel->tail);
     map_insert(&bus->channels.map, &channel->entry, channel->name, size);
     list_append(&bus->channels.all, &channel->link);
@@ -122,6 +151,20 @@ void redis_channel_unpin(struct redis_channel *channel)
         destroy(channel);
 }
 
+void redis_channel_place(struct redis_channel *channel, uint64_t position)
+{
+    uint32_t life = channel->life;
+    bool is_late = channel->is_barred && channel->is_told;
+
+    channel->position = position;
+    channel->is_known = true;
+    redis_channel_admit(channel);
+    redis_channel_tell(channel);
+    /* Whoever was told while Redis refused has missed what others published since. */
+    if (is_late && channel->life == life)
+        redis_channel_lose(channel, position);
+}
+
 void redis_channel_tell(struct redis_channel *channel)
 {
     struct bus *bus = &channel->bus->bus;
@@ -130,24 +173,21 @@ void redis_channel_tell(struct redis_channel *channel)
     if (channel->is_told)
         return;
     channel->is_told = true;
+    count_unplaced(channel);
     bus->events->subscribed(bus->context, channel->name, channel->name_size);
 }
 
 void redis_channel_subscribe(struct redis_bus *bus, const char *name, size_t size)
 {
-    struct redis_channel *channel = find(bus, name, size);
+    struct redis_channel *channel = redis_channel_find(bus, name, size);
 
     if (!channel)
         channel = create(bus, name, size);
     assert(channel->stage == REDIS_CHANNEL_LEFT);
     channel->stage = REDIS_CHANNEL_SUBSCRIBING;
-    channel->is_told = false;
     metric_set(&bus->bus.stats.subscriptions, ++bus->channels.wanted);
-    if (redis_link_is_ready(&bus->subscriber)) {
-        send_topics(bus, "SUBSCRIBE", &channel, 1);
-        channel->joins++;
-    }
-    redis_attach(channel);
+    set_behind(channel, !redis_topics_are_heard(bus));
+    redis_topics_subscribe(channel);
     if (bus->bus.state == BUS_DOWN) {
         list_append(&bus->channels.untold, &channel->untold_link);
         redis_bus_tell_soon(bus);
@@ -156,17 +196,14 @@ void redis_channel_subscribe(struct redis_bus *bus, const char *name, size_t siz
 
 void redis_channel_unsubscribe(struct redis_bus *bus, const char *name, size_t size)
 {
-    struct redis_channel *channel = find(bus, name, size);
+    struct redis_channel *channel = redis_channel_find(bus, name, size);
 
     assert(channel && channel->stage != REDIS_CHANNEL_LEFT);
     redis_channel_pin(channel);
     reset(channel);
     channel->stage = REDIS_CHANNEL_LEFT;
     metric_set(&bus->bus.stats.subscriptions, --bus->channels.wanted);
-    if (redis_link_is_ready(&bus->subscriber)) {
-        send_topics(bus, "UNSUBSCRIBE", &channel, 1);
-        channel->leaves++;
-    }
+    redis_topics_unsubscribe(channel);
     redis_channel_unpin(channel);
 }
 
@@ -224,6 +261,14 @@ void redis_channel_lose(struct redis_channel *channel, uint64_t position)
     bus->bus.events->lost(bus->bus.context, channel->name, channel->name_size);
 }
 
+void redis_channel_look(struct redis_channel *channel)
+{
+    if (channel->stage != REDIS_CHANNEL_LIVE)
+        return;
+    channel->stage = REDIS_CHANNEL_ATTACHING;
+    redis_attach(channel);
+}
+
 static bool is_next(const struct redis_channel *channel, const struct message *message)
 {
     if (message->offset != channel->position + 1)
@@ -231,8 +276,17 @@ static bool is_next(const struct redis_channel *channel, const struct message *m
     return channel->epoch[0] == '\0' || strcmp(message->epoch, channel->epoch) == 0;
 }
 
-/* A message, whose reference is ours now, on a channel that may be live. */
-static void hear(struct redis_channel *channel, struct message *message)
+/* Drops a message that was delivered before, or false where it was not. */
+static bool drop_duplicate(struct redis_channel *channel, struct message *message)
+{
+    if (message->offset > channel->position || strcmp(message->epoch, channel->epoch) != 0)
+        return false;
+    metric_add(&channel->bus->bus.stats.duplicates, 1);
+    message_unref(message);
+    return true;
+}
+
+void redis_channel_hear(struct redis_channel *channel, struct message *message)
 {
     if (channel->stage != REDIS_CHANNEL_LIVE) {
         append_pending(channel, message, channel->attach_number);
@@ -244,14 +298,10 @@ static void hear(struct redis_channel *channel, struct message *message)
         message_unref(message);
         return;
     }
-    if (message->offset <= channel->position && strcmp(message->epoch, channel->epoch) == 0) {
-        metric_add(&channel->bus->bus.stats.duplicates, 1);
-        message_unref(message);
+    if (drop_duplicate(channel, message))
         return;
-    }
-    channel->stage = REDIS_CHANNEL_ATTACHING;
     append_pending(channel, message, channel->attach_number);
-    redis_attach(channel);
+    redis_channel_look(channel);
 }
 
 /* Hands the pending messages over to the caller. */
@@ -276,10 +326,10 @@ bool redis_channel_take_pending(struct redis_channel *channel)
             redis_channel_take(channel, message);
             message_unref(message);
             any = true;
-        } else if (channel->life == life) {
-            append_pending(channel, message, pending.entries[i].attach_number);
-        } else {
+        } else if (channel->life != life) {
             message_unref(message);
+        } else if (!drop_duplicate(channel, message)) {
+            append_pending(channel, message, pending.entries[i].attach_number);
         }
     }
     memory_free(pending.entries);
@@ -306,180 +356,115 @@ void redis_channel_go_live(struct redis_channel *channel)
 
     channel->stage = REDIS_CHANNEL_LIVE;
     channel->restores = 0;
+    channel->hole = 0;
     for (size_t i = 0; i < pending.count; i++) {
         struct message *message = pending.entries[i].message;
 
         if (channel->life != life || is_stale(channel, &pending.entries[i]))
             message_unref(message);
         else
-            hear(channel, message);
+            redis_channel_hear(channel, message);
     }
     memory_free(pending.entries);
-    if (channel->life == life && channel->stage == REDIS_CHANNEL_LIVE &&
-        channel->awaited_messages > 0)
+    if (channel->life != life || channel->stage != REDIS_CHANNEL_LIVE)
+        return;
+    set_behind(channel, false);
+    if (channel->echo.messages > 0)
         redis_publisher_release(&channel->bus->publisher, channel, channel->position);
 }
 
 /* The subscriber connection. */
 
-static void on_message(struct redis_bus *bus, struct redis_channel *channel,
-                       const redisReply *payload)
+void redis_channel_joined(struct redis_channel *channel)
 {
-    struct message *message = NULL;
-    int error = UV_EPROTO;
-
-    if (payload->type == REDIS_REPLY_STRING)
-        error = envelope_read(payload->str, (size_t)payload->len,
-                              (size_t)bus->bus.settings.message_limit_bytes, &message);
-    if (!error && message->channel_size == channel->name_size &&
-        memcmp(message->channel, channel->name, channel->name_size) == 0 && message->offset > 0 &&
-        message->epoch[0] != '\0') {
-        hear(channel, message);
-        return;
-    }
-    message_unref(message);
-    if (redis_bus_may_warn(bus, REDIS_WARNING_GARBAGE))
-        log_event(LOG_WARNING, log_name("redis message is garbage"),
-                  log_text("channel", channel->name), log_number("bytes", (int64_t)payload->len));
-}
-
-static void on_joined(struct redis_channel *channel)
-{
-    if (channel->joins == 0)
-        return; /* not asked for */
+    redis_channel_pin(channel);
     channel->joins--;
     if (channel->joins == 0 && channel->stage == REDIS_CHANNEL_SUBSCRIBING) {
         channel->stage = REDIS_CHANNEL_ATTACHING;
         redis_attach(channel);
     }
+    redis_channel_unpin(channel);
 }
 
-void redis_channels_pushed(struct redis_bus *bus, const redisReply *reply)
+void redis_channel_rejoin(struct redis_channel *channel)
 {
-    const redisReply *verb = redis_reply_at(reply, 0);
-    const redisReply *topic = redis_reply_at(reply, 1);
-    const redisReply *payload = redis_reply_at(reply, 2);
-    const char *name;
-    size_t size;
+    if (channel->stage == REDIS_CHANNEL_SUBSCRIBING)
+        return; /* about to be confirmed as it is */
+    channel->stage = REDIS_CHANNEL_SUBSCRIBING;
+    redis_topics_subscribe(channel);
+}
 
-    if (!verb || !topic || !payload || verb->type != REDIS_REPLY_STRING ||
-        topic->type != REDIS_REPLY_STRING) {
-        redis_link_drop(&bus->subscriber, "answer that no subscriber gets");
-        return;
-    }
-    if (!redis_topic_channel(bus->prefix, bus->url.database, topic->str, (size_t)topic->len, &name,
-                             &size))
-        return;
-
-    struct redis_channel *channel = find(bus, name, size);
-
-    if (!channel)
-        return;
+void redis_channel_left(struct redis_channel *channel)
+{
     redis_channel_pin(channel);
-    if (strcmp(verb->str, "message") == 0) {
-        if (channel->stage != REDIS_CHANNEL_LEFT)
-            on_message(bus, channel, payload);
-    } else if (strcmp(verb->str, "subscribe") == 0) {
-        on_joined(channel);
-    } else if (strcmp(verb->str, "unsubscribe") == 0 && channel->leaves > 0) {
-        channel->leaves--;
+    channel->leaves--;
+    redis_channel_unpin(channel);
+}
+
+void redis_channel_refused(struct redis_channel *channel, const char *why)
+{
+    struct redis_bus *bus = channel->bus;
+    uint32_t life = channel->life;
+
+    redis_channel_pin(channel);
+    channel->joins--;
+    if (channel->joins == 0 && channel->stage == REDIS_CHANNEL_SUBSCRIBING) {
+        if (redis_bus_may_warn(bus, REDIS_WARNING_REFUSED))
+            log_event(LOG_WARNING, log_name("subscription refused"), log_text("reason", why),
+                      log_text("channel", channel->name));
+        redis_channel_bar(channel);
+        redis_channel_tell(channel);
+        if (channel->life == life)
+            redis_channel_lose(channel, channel->position);
+        if (channel->life == life)
+            redis_channel_try_later(channel, true);
     }
     redis_channel_unpin(channel);
 }
 
-void redis_channels_subscriber_ready(struct redis_bus *bus)
-{
-    struct redis_channel *batch[SUBSCRIBE_BATCH];
-    size_t count = 0;
-
-    for (struct list *link = bus->channels.all.next; link != &bus->channels.all;
-         link = link->next) {
-        struct redis_channel *channel = container_of(link, struct redis_channel, link);
-
-        if (channel->stage == REDIS_CHANNEL_LEFT)
-            continue;
-        channel->joins++;
-        batch[count++] = channel;
-        if (count == SUBSCRIBE_BATCH) {
-            send_topics(bus, "SUBSCRIBE", batch, count);
-            count = 0;
-        }
-    }
-    if (count > 0)
-        send_topics(bus, "SUBSCRIBE", batch, count);
-}
-
-void redis_channels_subscriber_down(struct redis_bus *bus)
+void redis_channels_disconnected(struct redis_bus *bus)
 {
     struct list *link = bus->channels.all.next;
 
     while (link != &bus->channels.all) {
         struct redis_channel *channel = container_of(link, struct redis_channel, link);
 
-        link = link->next;
+        redis_channel_pin(channel);
         channel->joins = 0;
         channel->leaves = 0;
         channel->is_confirming = false;
-        if (channel->stage != REDIS_CHANNEL_LEFT)
+        if (channel->stage != REDIS_CHANNEL_LEFT) {
             channel->stage = REDIS_CHANNEL_SUBSCRIBING;
-        redis_channel_pin(channel);
+            set_behind(channel, !channel->is_barred);
+            /* What does not fit now is beyond a hole, which is read with whatever follows it. */
+            redis_channel_take_pending(channel);
+            redis_pending_clear(&channel->pending);
+        }
+        link = link->next;
         redis_channel_unpin(channel);
     }
 }
 
-/* Lagging. */
-
-struct redis_channel *redis_channel_await(struct redis_bus *bus, const struct message *message,
-                                          const char *epoch, uint64_t offset)
+void redis_channels_check(struct redis_bus *bus)
 {
-    struct redis_channel *channel = find(bus, message->channel, message->channel_size);
+    for (struct list *link = bus->channels.all.next; link != &bus->channels.all;
+         link = link->next) {
+        struct redis_channel *channel = container_of(link, struct redis_channel, link);
 
-    bool is_same = channel && strcmp(epoch, channel->epoch) == 0;
-
-    if (!channel || channel->stage == REDIS_CHANNEL_LEFT || !channel->is_known || !epoch[0])
-        return NULL;
-    if (offset <= channel->position && is_same)
-        return NULL;
-    if (!is_same && channel->epoch[0] && channel->stage == REDIS_CHANNEL_LIVE) {
-        channel->stage = REDIS_CHANNEL_ATTACHING;
-        redis_attach(channel);
+        if (channel->stage == REDIS_CHANNEL_LEFT)
+            continue;
+        channel->must_check = true;
+        set_behind(channel, !channel->is_barred);
     }
-    channel->awaited = offset;
-    if (list_is_empty(&channel->lagging_link)) {
-        channel->awaited_ms = now_of(channel);
-        list_append(&bus->channels.lagging, &channel->lagging_link);
-    }
-    return channel;
 }
 
-static void look_at_lagging(struct redis_channel *channel)
+void redis_channel_try_later(struct redis_channel *channel, bool is_refused)
 {
-    uint64_t now = now_of(channel);
-
-    if (channel->stage != REDIS_CHANNEL_LIVE)
-        return;
-    if (channel->position >= channel->awaited) {
-        list_remove(&channel->lagging_link);
-        return;
-    }
-    if (now - channel->awaited_ms < LAG_MS)
-        return;
-    channel->awaited_ms = now;
-    channel->stage = REDIS_CHANNEL_ATTACHING;
-    redis_attach(channel);
-}
-
-void redis_channels_tick(struct redis_bus *bus)
-{
-    struct list *link = bus->channels.lagging.next;
-
-    while (link != &bus->channels.lagging) {
-        struct redis_channel *channel = container_of(link, struct redis_channel, lagging_link);
-
-        link = link->next;
-        look_at_lagging(channel);
-    }
-    redis_tails_expire(&bus->channels.tails, loop_now_ms(bus->bus.loop));
+    channel->retry_ms = now_of(channel);
+    if (is_refused)
+        channel->retry_ms += backoff_next_ms(&channel->backoff);
+    list_remove(&channel->attach_link);
+    list_append(&channel->bus->channels.retrying, &channel->attach_link);
 }
 
 void redis_channels_init(struct redis_channels *channels)
@@ -488,7 +473,7 @@ void redis_channels_init(struct redis_channels *channels)
     list_init(&channels->all);
     list_init(&channels->waiting);
     list_init(&channels->retrying);
-    list_init(&channels->lagging);
+    list_init(&channels->echoing);
     list_init(&channels->untold);
     redis_tails_init(&channels->tails, 0);
 }

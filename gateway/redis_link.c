@@ -1,14 +1,3 @@
-#include "gateway/redis_link.h"
-
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-
-#include "common/log.h"
-#include "common/memory.h"
-
 /*
  * One waiter serves every state, because a link waits for exactly one thing at a time: the next
  * attempt, the end of an attempt that must be ready within CONNECT_LIMIT_MS, or the next look at
@@ -20,6 +9,16 @@
  * needed: bytes that keep coming do not show that ours still arrive. Where this process itself
  * stood still, the clocks start afresh, since the answer may lie in the socket unread.
  */
+#include "gateway/redis_link.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/log.h"
+#include "common/memory.h"
 
 #define CONNECT_LIMIT_MS 3000
 #define PING_MS          1000
@@ -118,9 +117,11 @@ static void forget_connection(struct redis_link *link)
 {
     redis_reader_destroy(link->reader);
     link->reader = NULL;
+    uv_prepare_stop(&link->flush);
     block_unref(link->output);
     link->output = NULL;
     link->is_ping_out = false;
+    link->pong_count = link->ping_count;
 }
 
 static void handle_closed(struct redis_link *link)
@@ -157,9 +158,10 @@ void redis_link_drop(struct redis_link *link, const char *reason)
     uv_prepare_stop(&link->flush);
     set_state(link, REDIS_LINK_DROPPING);
     stream_close(&link->stream);
-    fail_requests(link);
+    /* The owner first: whoever is told that his command is lost may want to send the next one. */
     if (was_ready)
         link->events->down(link);
+    fail_requests(link);
 }
 
 /* Sending. */
@@ -233,6 +235,15 @@ static void send_ping(struct redis_link *link, uint64_t now)
     send_text(link, 1, ping, link->kind == REDIS_LINK_COMMANDS ? on_ping_answered : NULL);
     link->is_ping_out = true;
     link->pinged_ms = now;
+    link->ping_count++;
+}
+
+uint64_t redis_link_mark(struct redis_link *link)
+{
+    assert(link->kind == REDIS_LINK_SUBSCRIBER);
+    if (redis_link_is_ready(link))
+        send_ping(link, loop_now_ms(link->loop));
+    return link->ping_count;
 }
 
 static void become_steady(struct redis_link *link)
@@ -279,6 +290,9 @@ static void on_waiter(struct waiter *waiter)
         uv_cancel((uv_req_t *)&link->resolve); /* where it fails, its callback still comes */
         break;
     case REDIS_LINK_CONNECTING:
+        redis_link_drop(link, link->url->is_tls ? "no TLS connection within 3 s"
+                                                : "no connection within 3 s");
+        break;
     case REDIS_LINK_GREETING:
         redis_link_drop(link, "not ready within 3 s");
         break;
@@ -359,10 +373,9 @@ static void handle_reply(struct redis_link *link, const redisReply *reply)
     } else if (link->kind == REDIS_LINK_COMMANDS || link->state != REDIS_LINK_READY) {
         redis_link_drop(link, redis_reply_is_error(reply) ? reply->str
                                                           : "answer to a command never sent");
-    } else if (redis_reply_is_error(reply)) {
-        redis_link_drop(link, reply->str);
     } else if (is_pong(reply)) {
-        link->is_ping_out = false;
+        link->pong_count++;
+        link->is_ping_out = link->pong_count < link->ping_count;
     } else {
         link->events->pushed(link, reply);
     }
@@ -397,7 +410,8 @@ static void on_read(struct stream *stream, unsigned char *data, size_t size)
 
 static void on_ended(struct stream *stream, int error)
 {
-    redis_link_drop(link_of(stream), error == UV_EOF ? "connection lost" : uv_strerror(error));
+    redis_link_drop(link_of(stream),
+                    error == UV_EOF ? "connection lost" : stream_explain(stream, error));
 }
 
 /* Connecting. */
@@ -409,7 +423,7 @@ static void on_connected(struct stream *stream, int error)
     if (!error)
         error = stream_start(stream);
     if (error) {
-        redis_link_drop(link, uv_strerror(error));
+        redis_link_drop(link, stream_explain(stream, error));
         return;
     }
     link->heard_ms = loop_now_ms(link->loop);
@@ -430,6 +444,9 @@ static void connect_stream(struct redis_link *link, const struct sockaddr *addre
 
     set_state(link, REDIS_LINK_CONNECTING);
     loop_wait(link->loop, &link->waiter, CONNECT_LIMIT_MS);
+    if (!error && link->url->is_tls)
+        stream_secure(&link->stream, link->tls->context,
+                      link->tls_host ? link->tls_host : link->url->host);
     if (!error)
         error = address ? stream_connect_tcp(&link->stream, address)
                         : stream_connect_unix(&link->stream, link->url->path);

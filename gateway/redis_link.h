@@ -19,6 +19,7 @@
 #include "common/block.h"
 #include "common/loop.h"
 #include "common/stream.h"
+#include "common/tls_keeper.h"
 #include "gateway/redis_reply.h"
 #include "gateway/redis_requests.h"
 #include "gateway/redis_trouble.h"
@@ -29,10 +30,11 @@ struct redis_link;
 struct redis_link_events {
     /* Connected, logged in, the database selected. */
     void (*ready)(struct redis_link *link);
-    /* No longer so; comes after every unanswered command has been told. Only after `ready`. */
+    /* No longer so, and nothing may be sent from here on; the commands that were not answered are
+     * told after it. Only after `ready`. */
     void (*down)(struct redis_link *link);
-    /* A reply that answers no command: what a subscriber lives for. NULL for REDIS_LINK_COMMANDS.
-     */
+    /* A reply that answers no command, or an error: what a subscriber lives for. NULL for
+     * REDIS_LINK_COMMANDS. */
     void (*pushed)(struct redis_link *link, const redisReply *reply);
     void (*closed)(struct redis_link *link);
 };
@@ -54,6 +56,8 @@ struct redis_link {
     struct loop *loop;
     const struct redis_url *url;
     const struct redis_link_events *events;
+    const struct tls_keeper *tls; /* for rediss://; set by the owner before the start */
+    const char *tls_host; /* what the server's certificate must bear; NULL: the URL's host */
     enum redis_link_kind kind;
     enum redis_link_state state;
     size_t byte_limit; /* of strings in one reply */
@@ -73,12 +77,14 @@ struct redis_link {
     struct waiter waiter; /* next attempt, deadline or next look at the clock, as the state says */
     struct backoff backoff;
     uint64_t ready_ms;
-    uint64_t heard_ms;  /* when the last bytes came */
-    uint64_t looked_ms; /* when the clock was last looked at */
-    uint64_t pinged_ms; /* when the last PING was sent */
-    bool is_ping_out;   /* it is unanswered */
-    bool is_steady;     /* this connection, or else the last one, lasted a while */
-    bool is_announced;  /* the log says that this connection is there */
+    uint64_t heard_ms;   /* when the last bytes came */
+    uint64_t looked_ms;  /* when the clock was last looked at */
+    uint64_t pinged_ms;  /* when the last PING was sent */
+    bool is_ping_out;    /* it is unanswered */
+    uint64_t ping_count; /* a subscriber's PINGs since the start, */
+    uint64_t pong_count; /* those that are answered, or were lost with their connection */
+    bool is_steady;      /* this connection, or else the last one, lasted a while */
+    bool is_announced;   /* the log says that this connection is there */
 
     struct redis_trouble trouble;
     int handles; /* still to be closed */
@@ -98,6 +104,18 @@ void redis_link_start(struct redis_link *link, size_t byte_limit);
  */
 void redis_link_send(struct redis_link *link, size_t count, const char *const *words,
                      const size_t *sizes, redis_answered *answered, void *context, uint64_t tag);
+
+/*
+ * Puts a mark on what a subscriber is sent: once the mark has passed, everything that Redis wrote
+ * to this connection before it saw the mark has been `pushed`. On a link that is not READY it has
+ * passed at once.
+ */
+uint64_t redis_link_mark(struct redis_link *link);
+
+static inline bool redis_link_has_passed(const struct redis_link *link, uint64_t mark)
+{
+    return link->pong_count >= mark;
+}
 
 /* Gives the connection up and comes back later; `reason` is one line for the log. */
 void redis_link_drop(struct redis_link *link, const char *reason);

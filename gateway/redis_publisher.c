@@ -1,12 +1,3 @@
-#include "gateway/redis_publisher.h"
-
-#include <assert.h>
-#include <string.h>
-
-#include "common/log.h"
-#include "common/memory.h"
-#include "gateway/bus_redis.h"
-
 /*
  * Sequences are given without holes, so the queue is a ring with the sequence as index, and every
  * answer and every message of ours that comes back finds its publication at once.
@@ -19,10 +10,21 @@
  * again; the dedupe key (redis_script.c) or the subscribers (redis_senders.h) drop what was not
  * lost.
  *
+ * What is acknowledged and does not come back counts against the buffer's limit like what is not
+ * acknowledged: a subscription on which nothing comes cannot fill the memory.
+ *
  * Order: when one message fails, those behind it on its channel are already on their way. The
  * publish script refuses them (GAP), because each names the one before it; then all go again, in
  * order.
  */
+#include "gateway/redis_publisher.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "gateway/bus_redis.h"
 
 #define FLYING_LIMIT_COUNT 4096
 #define FLYING_LIMIT_BYTES ((size_t)4 * 1024 * 1024)
@@ -82,6 +84,27 @@ static void release_message(struct redis_publisher *publisher,
         publisher->kept_bytes -= publication->cost;
     message_unref(publication->message);
     publication->message = NULL;
+}
+
+/* An acknowledged publication is to be delivered on `channel`, at `offset`. */
+static void begin_awaiting(struct redis_publisher *publisher, struct redis_publication *publication,
+                           struct redis_channel *channel, uint64_t offset)
+{
+    publication->stage = STAGE_ACKNOWLEDGED;
+    publication->channel = channel;
+    publication->offset = offset;
+    channel->echo.messages++;
+    publisher->awaited_count++;
+    publisher->awaited_bytes += publication->cost;
+}
+
+/* It was, or it never will be. */
+static void end_awaiting(struct redis_publisher *publisher, struct redis_publication *publication)
+{
+    publication->stage = STAGE_KEPT;
+    publication->channel->echo.messages--;
+    publisher->awaited_count--;
+    publisher->awaited_bytes -= publication->cost;
 }
 
 static bool is_safe(const struct redis_publisher *publisher,
@@ -155,11 +178,9 @@ static void keep(struct redis_publisher *publisher, uint64_t sequence,
 
     redis_flight_end(&publisher->flight, publication->message);
     publication->mark = publisher->bus->commands.sent_count;
-    publication->stage = channel ? STAGE_ACKNOWLEDGED : STAGE_KEPT;
-    publication->channel = channel;
-    publication->offset = offset;
+    publication->stage = STAGE_KEPT;
     if (channel)
-        channel->awaited_messages++;
+        begin_awaiting(publisher, publication, channel, offset);
     publisher->kept_bytes += publication->cost;
     if (publisher->kept_bytes > KEPT_LIMIT_BYTES)
         release_message(publisher, publication);
@@ -181,7 +202,7 @@ static void on_acknowledged(struct redis_publisher *publisher, uint64_t sequence
     struct redis_publication *publication = at(publisher, sequence);
     uint64_t awaited = published->offset ? published->offset : published->top;
     struct redis_channel *channel =
-        redis_channel_await(publisher->bus, publication->message, published->epoch, awaited);
+        redis_echo_await(publisher->bus, publication->message, published->epoch, awaited);
 
     backoff_reset(&publisher->backoff);
     assign(publication, published->epoch, published->offset);
@@ -229,7 +250,7 @@ static void on_answered(void *context, uint64_t sequence, const redisReply *repl
     publisher->flying_count--;
     publisher->flying_bytes -= publication->cost;
     if (!reply)
-        return; /* redis_publisher_resume sends it again */
+        return; /* `resume` sends it again */
     if (redis_reply_is_error(reply))
         on_error(publisher, sequence, reply);
     else if (!redis_read_published(reply, &published))
@@ -284,7 +305,8 @@ static bool has_room(const struct redis_publisher *publisher, size_t cost)
 
 static void send_more(struct redis_publisher *publisher)
 {
-    while (publisher->state == REDIS_PUBLISHER_SENDING && publisher->next < publisher->end) {
+    while (publisher->state == REDIS_PUBLISHER_SENDING && publisher->next < publisher->end &&
+           redis_bus_may_publish(publisher->bus)) {
         struct redis_publication *publication = at(publisher, publisher->next);
 
         if (publication->stage == STAGE_QUEUED) {
@@ -311,7 +333,6 @@ static void on_pause_over(struct waiter *waiter)
 
 void redis_publisher_hold(struct redis_publisher *publisher)
 {
-    assert(publisher->flying_count == 0);
     publisher->state = REDIS_PUBLISHER_HELD;
     loop_cancel(publisher->bus->bus.loop, &publisher->waiter);
 }
@@ -320,17 +341,16 @@ void redis_publisher_hold(struct redis_publisher *publisher)
 static void send_again(struct redis_publisher *publisher, struct redis_publication *publication)
 {
     if (publication->stage == STAGE_ACKNOWLEDGED)
-        publication->channel->awaited_messages--;
-    publication->stage = STAGE_KEPT;
+        end_awaiting(publisher, publication);
     if (!publication->message)
         return;
     publisher->kept_bytes -= publication->cost;
     publication->stage = STAGE_QUEUED;
 }
 
-void redis_publisher_resume(struct redis_publisher *publisher, bool is_new_life)
+static void resume(struct redis_publisher *publisher, bool is_new_life)
 {
-    assert(publisher->state == REDIS_PUBLISHER_HELD);
+    assert(publisher->flying_count == 0);
     for (uint64_t sequence = publisher->first; sequence < publisher->end; sequence++) {
         struct redis_publication *publication = at(publisher, sequence);
 
@@ -341,6 +361,14 @@ void redis_publisher_resume(struct redis_publisher *publisher, bool is_new_life)
             send_again(publisher, publication);
     }
     start_over(publisher);
+}
+
+void redis_publisher_go_on(struct redis_publisher *publisher, bool is_new_life)
+{
+    if (publisher->state == REDIS_PUBLISHER_HELD)
+        resume(publisher, is_new_life);
+    else
+        send_more(publisher);
 }
 
 void redis_publisher_seen(struct redis_publisher *publisher, uint64_t sequence, const char *epoch,
@@ -361,8 +389,7 @@ void redis_publisher_seen(struct redis_publisher *publisher, uint64_t sequence, 
         finish(publisher, sequence, 0);
         break;
     case STAGE_ACKNOWLEDGED:
-        publication->channel->awaited_messages--;
-        publication->stage = STAGE_KEPT;
+        end_awaiting(publisher, publication);
         break;
     default:
         return;
@@ -375,19 +402,27 @@ void redis_publisher_release(struct redis_publisher *publisher, struct redis_cha
                              uint64_t position)
 {
     for (uint64_t sequence = publisher->first;
-         sequence < publisher->end && channel->awaited_messages > 0; sequence++) {
+         sequence < publisher->end && channel->echo.messages > 0; sequence++) {
         struct redis_publication *publication = at(publisher, sequence);
 
         if (publication->stage != STAGE_ACKNOWLEDGED || publication->channel != channel ||
             publication->offset > position)
             continue;
-        channel->awaited_messages--;
-        publication->stage = STAGE_KEPT;
+        end_awaiting(publisher, publication);
     }
     pass_barriers(publisher);
 }
 
 /* From the bus's owner. */
+
+/* What counts against the limit: whatever the ring holds, and the messages that are not settled. */
+static size_t used_bytes(const struct redis_publisher *publisher)
+{
+    size_t settled = (size_t)(publisher->end - publisher->first) - publisher->queued_count -
+                     publisher->awaited_count;
+
+    return publisher->queued_bytes + publisher->awaited_bytes + settled * COST_OVERHEAD;
+}
 
 static void make_room(struct redis_publisher *publisher)
 {
@@ -411,12 +446,12 @@ void redis_publisher_add(struct redis_publisher *publisher, struct bus_publish *
     struct message *message = publish->message;
     size_t cost = message->data_size + COST_OVERHEAD;
 
-    if (publisher->queued_bytes + cost > bus->settings.buffer_limit_bytes) {
+    redis_publisher_trim(publisher);
+    if (used_bytes(publisher) + cost > bus->settings.buffer_limit_bytes) {
         metric_add(&bus->stats.refused, 1);
         publish->published(publish, UV_ENOBUFS);
         return;
     }
-    redis_publisher_trim(publisher);
     make_room(publisher);
     message->publisher = bus->settings.node_id;
     message->sequence = publisher->end++;
@@ -460,7 +495,7 @@ void redis_publisher_close(struct redis_publisher *publisher)
     loop_cancel(publisher->bus->bus.loop, &publisher->waiter);
     for (uint64_t sequence = publisher->first; sequence < publisher->end; sequence++) {
         if (at(publisher, sequence)->stage == STAGE_ACKNOWLEDGED)
-            at(publisher, sequence)->channel->awaited_messages--;
+            end_awaiting(publisher, at(publisher, sequence));
         release_message(publisher, at(publisher, sequence));
         at(publisher, sequence)->stage = STAGE_DONE;
         finish(publisher, sequence, UV_ECANCELED);

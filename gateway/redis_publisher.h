@@ -21,8 +21,8 @@ struct redis_channel;
 struct redis_publication;
 
 enum redis_publisher_state {
-    REDIS_PUBLISHER_HELD, /* no connection, or the cluster rests after a loss of data */
-    REDIS_PUBLISHER_SENDING,
+    REDIS_PUBLISHER_HELD,    /* from the loss of the connection until redis_publisher_go_on */
+    REDIS_PUBLISHER_SENDING, /* while redis_bus_may_publish */
     REDIS_PUBLISHER_PAUSED, /* something failed that will pass: answers are awaited, then a while */
 };
 
@@ -37,6 +37,8 @@ struct redis_publisher {
     uint64_t settled;               /* every sequence before it is settled, for barriers */
     size_t queued_count;            /* publishes not yet acknowledged */
     size_t queued_bytes;
+    size_t awaited_count; /* acknowledged, and still to be delivered here */
+    size_t awaited_bytes;
     size_t flying_count; /* sent and not yet answered */
     size_t flying_bytes;
     size_t kept_bytes; /* of acknowledged messages that we still hold */
@@ -55,12 +57,12 @@ void redis_publisher_add(struct redis_publisher *publisher, struct bus_publish *
 
 void redis_publisher_wait(struct redis_publisher *publisher, struct bus_barrier *barrier);
 
-/* The connection is gone: nothing is sent until redis_publisher_resume. */
+/* The connection is gone: nothing is sent until redis_publisher_go_on. */
 void redis_publisher_hold(struct redis_publisher *publisher);
 
-/* Sends everything again that is not known to be safe. `is_new_life`: Redis may have lost what it
- * acknowledged. */
-void redis_publisher_resume(struct redis_publisher *publisher, bool is_new_life);
+/* Publishes may go out (again). After the loss of a connection, sends everything again that is not
+ * known to be safe; `is_new_life`: Redis may have lost what it acknowledged. */
+void redis_publisher_go_on(struct redis_publisher *publisher, bool is_new_life);
 
 /* Frees the oldest publications that are over; a few times a second, and whenever it suits. */
 void redis_publisher_trim(struct redis_publisher *publisher);

@@ -1,3 +1,9 @@
+/*
+ * hiredis builds whatever a peer announces: an array of two billion elements is allocated before
+ * the first of them has come, and a string of a terabyte is waited for with everything read so far
+ * in memory. So its constructors are wrapped with a budget per reply, and the bytes that wait for
+ * the rest of a reply are bounded, too. What hiredis makes of the replies stays untouched.
+ */
 #include "gateway/redis_reply.h"
 
 #include <stdio.h>
@@ -6,13 +12,6 @@
 #include <uv.h>
 
 #include "common/memory.h"
-
-/*
- * hiredis builds whatever a peer announces: an array of two billion elements is allocated before
- * the first of them has come, and a string of a terabyte is waited for with everything read so far
- * in memory. So its constructors are wrapped with a budget per reply, and the bytes that wait for
- * the rest of a reply are bounded, too. What hiredis makes of the replies stays untouched.
- */
 
 /* hiredis 1 counts elements in size_t, 0.14 (Debian 12) in int. */
 #if HIREDIS_MAJOR >= 1
@@ -138,7 +137,8 @@ const char *redis_reader_error(const struct redis_reader *reader)
 /*
  * GAP is our own publish script's (redis_script.c). READONLY, MASTERDOWN and LOADING are servers
  * that are not, or not yet, the one to talk to. What a login lacks may be granted by the time we
- * are back.
+ * are back: NOPERM concerns the login where it may not run a command at all, which no channel can
+ * do without. A key or a channel that it may not touch is another matter, and concerns that one.
  */
 static const struct {
     const char *word;
@@ -157,6 +157,8 @@ enum redis_fault redis_fault_of(const char *error)
 {
     size_t size = strcspn(error, " ");
 
+    if (strncmp(error, "NOPERM ", 7) == 0 && strstr(error, " permissions to run "))
+        return REDIS_FAULT_SERVER;
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         if (strlen(faults[i].word) == size && memcmp(faults[i].word, error, size) == 0)
             return faults[i].fault;

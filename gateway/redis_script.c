@@ -1,8 +1,3 @@
-#include "gateway/redis_script.h"
-
-#include <stdio.h>
-#include <string.h>
-
 /*
  * The scripts rely on what Redis 7 does: effects are replicated, not the script; whether memory is
  * short is decided once, before the script starts, so that a script's first write fails or none; an
@@ -15,6 +10,11 @@
  * `offset` (3) appended: in protobuf the last value of a field counts, so the script need not parse
  * it.
  */
+#include "gateway/redis_script.h"
+
+#include <stdio.h>
+#include <string.h>
+
 static const char prelude[] =
     "local function digits(n) return string.format('%.0f', n) end\n"
     "local function number(text) return tonumber(text or 0) or 0 end\n"
@@ -81,8 +81,11 @@ static const char publish[] =
 
 /*
  * KEYS: stream, meta. ARGV: our epoch, or nothing; our offset, or -1 to ask for the present one;
- * most entries; most bytes, roughly; most bytes of one entry (a larger one comes back empty).
- * Writes nothing. See redis_channel.c for what the answers lead to.
+ * most entries, roughly; most bytes, beyond which one more entry may go; most bytes of one entry (a
+ * larger one comes back empty). Writes nothing. See redis_attach.c for what the answers lead to.
+ *
+ * Entries may be large, so few are taken out of the stream at a time: by fours it takes a quarter
+ * longer than by sixteens, one by one more than twice as long.
  */
 static const char attach[] =
     "local stream, meta = KEYS[1], KEYS[2]\n"
@@ -115,13 +118,13 @@ static const char attach[] =
     "end\n"
     "local last, bytes = from, 0\n"
     "while last < top and #entries < 2 * tonumber(ARGV[3]) and bytes < tonumber(ARGV[4]) do\n"
-    "    local batch = redis.call('XRANGE', stream, '(' .. digits(last) .. '-0', '+', 'COUNT', "
-    "16)\n"
+    "    local batch = redis.call('XRANGE', stream, '(' .. digits(last) .. '-0', '+', 'COUNT', 4)\n"
     "    if #batch == 0 then break end\n"
     "    for _, entry in ipairs(batch) do\n"
     "        local size\n"
     "        last, size = add(entry)\n"
     "        bytes = bytes + size\n"
+    "        if bytes >= tonumber(ARGV[4]) then break end\n"
     "    end\n"
     "end\n"
     "return {status, epoch, top, from, entries}\n";
@@ -172,7 +175,8 @@ static const char restore[] =
 
 /*
  * KEYS: boot. ARGV: the id that we know, or nothing; an id to use for a new life; how long
- * publishes rest when a gateway finds that the data had another life before (ms).
+ * publishes rest when a gateway finds that the data had another life before (ms). Where memory is
+ * too short to note a new life it answers without one, which is another than any.
  *
  * PERSIST is a write that needs no memory: a read-only replica shows itself here. INFO may be
  * forbidden to our user; a restart that keeps the data goes unnoticed then, one that loses it not.
@@ -190,7 +194,9 @@ static const char hello[] =
     "    id, till = fresh, 0\n"
     "    local result = redis.pcall('HSET', boot, 'id', id, 'run', run, 'until', '0')\n"
     "    if type(result) == 'table' and result.err then\n"
-    "        if string.sub(result.err, 1, 3) == 'OOM' then return {'', 0} end\n"
+    "        if string.sub(result.err, 1, 3) == 'OOM' then\n"
+    "            return {'', known ~= '' and rest or 0}\n"
+    "        end\n"
     "        return result\n"
     "    end\n"
     "end\n"

@@ -34,8 +34,7 @@ enum redis_script {
 #define REDIS_SHA_SIZE       40 /* hex digits by which a loaded script is called */
 #define REDIS_ID_SIZE        16 /* hex digits of an epoch or of a life of the data */
 #define REDIS_ATTACH_COUNT   500
-#define REDIS_ATTACH_BYTES   ((size_t)1024 * 1024)
-#define REDIS_ATTACH_BATCH   16   /* entries by which an answer may go beyond REDIS_ATTACH_BYTES */
+#define REDIS_ATTACH_BYTES   ((size_t)1024 * 1024) /* an answer goes beyond by one entry at most */
 #define REDIS_ENVELOPE_EXTRA 1024 /* an envelope's bytes beside its data, at most */
 
 /* Appends the text of a script. */
@@ -87,7 +86,7 @@ struct redis_attached {
 
 /* The answer of REDIS_SCRIPT_HELLO. */
 struct redis_hello {
-    char id[REDIS_ID_SIZE + 1]; /* empty where Redis is too full to remember one */
+    char id[REDIS_ID_SIZE + 1]; /* empty for a new one that Redis is too full to remember */
     uint64_t rest_ms;           /* how long publishes must rest */
 };
 

@@ -1,11 +1,10 @@
-#include "gateway/redis_senders.h"
-
-#include "common/memory.h"
-
 /*
  * Senders are gateways, a handful that changes only when one is restarted, so an array is searched.
  * It is bounded because publisher numbers come from outside.
  */
+#include "gateway/redis_senders.h"
+
+#include "common/memory.h"
 
 #define SENDER_LIMIT   64
 #define SENDER_IDLE_MS ((uint64_t)24 * 60 * 60 * 1000)

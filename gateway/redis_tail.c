@@ -1,11 +1,10 @@
-#include "gateway/redis_tail.h"
-
-#include "common/memory.h"
-
 /*
  * What a tail must cover is the difference between the gateway that saw most and the one that saw
  * least when Redis died: moments, unless one of them was cut off for a while. 30 s is that while.
  */
+#include "gateway/redis_tail.h"
+
+#include "common/memory.h"
 
 #define TAIL_LIMIT_MS    30000
 #define TAIL_LIMIT_BYTES ((size_t)1024 * 1024)

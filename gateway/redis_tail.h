@@ -1,6 +1,6 @@
 /*
  * The newest messages of a channel that this gateway has seen: references, no copies. When Redis
- * loses its data, they are what its gateways can give back (redis_channel.c). Bounded per channel
+ * loses its data, they are what its gateways can give back (redis_attach.c). Bounded per channel
  * by count, bytes and age, and by bytes over all channels.
  *
  * The offsets of a tail rise by one and end at the channel's position.

@@ -1,3 +1,7 @@
+/*
+ * An error names the part that is wrong and not what stands there: the line goes to a terminal and
+ * a log, and the part next to it may be the password.
+ */
 #include "gateway/redis_url.h"
 
 #include <stdbool.h>
@@ -8,11 +12,6 @@
 #include <uv.h>
 
 #include "common/memory.h"
-
-/*
- * An error names the part that is wrong and not what stands there: the line goes to a terminal and
- * a log, and the part next to it may be the password.
- */
 
 #define DEFAULT_PORT   6379
 #define DATABASE_LIMIT 1000000
@@ -165,17 +164,25 @@ static int parse_unix(struct redis_url *url, const char *rest, char *error)
     return 0;
 }
 
+static bool skip(const char **text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+
+    if (strncmp(*text, prefix, size) != 0)
+        return false;
+    *text += size;
+    return true;
+}
+
 int redis_url_parse(struct redis_url *url, const char *text, char error[REDIS_URL_ERROR_LIMIT])
 {
-    static const char tcp[] = "redis://";
-    static const char unix_socket[] = "redis+unix://";
-    bool is_unix = strncmp(text, unix_socket, sizeof(unix_socket) - 1) == 0;
+    bool is_unix = skip(&text, "redis+unix://");
+    bool is_tls = !is_unix && skip(&text, "rediss://");
     int result;
 
-    *url = (struct redis_url){0};
-    if (!is_unix && strncmp(text, tcp, sizeof(tcp) - 1) != 0)
-        return fail(error, "a Redis bus is redis://HOST or redis+unix:///PATH");
-    text += is_unix ? sizeof(unix_socket) - 1 : sizeof(tcp) - 1;
+    *url = (struct redis_url){.is_tls = is_tls};
+    if (!is_unix && !is_tls && !skip(&text, "redis://"))
+        return fail(error, "a Redis bus is redis://HOST, rediss://HOST or redis+unix:///PATH");
     result = parse_login(url, &text, error);
     if (!result)
         result = is_unix ? parse_unix(url, text, error) : parse_tcp(url, text, error);

@@ -2,6 +2,7 @@
  * Where a Redis server is and how to log in, as users write it:
  *
  *     redis://[user:password@]host[:port][/database]
+ *     rediss://…, the same over TLS
  *     redis+unix://[user:password@]/path[?db=database]
  *
  * User, password and path may hold %XX escapes; a password without a user is `:password@`.
@@ -9,6 +10,7 @@
 #ifndef GATEWAY_REDIS_URL_H
 #define GATEWAY_REDIS_URL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define REDIS_URL_ERROR_LIMIT 256
@@ -18,6 +20,7 @@ struct redis_url {
     char *path;     /* of the Unix socket; NULL for TCP */
     char *user;     /* NULL: the default user */
     char *password; /* NULL: no login */
+    bool is_tls;
     uint32_t database;
     uint16_t port;
 };

@@ -1,24 +1,14 @@
+/*
+ * A publish travels to the hub and comes back as its own answer, so that nothing is allocated for
+ * the way back and a connection's memory stays until its last publish is settled.
+ */
 #include "gateway/session.h"
 
 #include <string.h>
 #include <time.h>
 
+#include "common/channel_name.h"
 #include "common/memory.h"
-#include "common/utf8.h"
-
-static bool has_control_characters(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)text[i];
-
-        if (byte < 0x20 || byte == 0x7f)
-            return true;
-        /* U+0080 to U+009F, the C1 controls, in UTF-8. */
-        if (byte == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0)
-            return true;
-    }
-    return false;
-}
 
 int session_channel(const struct http_request *request, const struct settings *settings,
                     char channel[MESSAGE_CHANNEL_LIMIT + 1], size_t *size, const char **message)
@@ -30,8 +20,7 @@ int session_channel(const struct http_request *request, const struct settings *s
         memcpy(channel, settings->config.lobby, *size + 1);
         return 0;
     }
-    if (result <= 0 || !utf8_is_valid((const unsigned char *)channel, (size_t)result) ||
-        has_control_characters(channel, (size_t)result)) {
+    if (result < 0 || !channel_name_is_valid(channel, (size_t)result)) {
         *message = "channel: expected 1 to 255 bytes of UTF-8 without control characters";
         return 400;
     }
@@ -57,8 +46,8 @@ void session_open(struct session *session, struct session_host *host, const char
         .allowance = (uint32_t)host->settings->config.message_burst * 1000,
         .allowance_since = (uint32_t)loop_now_ms(host->loop),
     };
-    if (channels_join(&host->channels, channel, channel_size, &session->subscription,
-                      WIRE_PLAIN) == CHANNEL_OPEN)
+    if (channels_join(&host->channels, channel, channel_size, &session->subscription, WIRE_PLAIN) ==
+        CHANNEL_OPEN)
         host->events->opened(session, 0);
 }
 
@@ -97,6 +86,11 @@ static int64_t wall_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+bool session_may_publish(const struct session *session)
+{
+    return !flow_is_full(&session->host->publishes);
+}
+
 void session_message(struct session *session, enum websocket_opcode opcode, const void *data,
                      size_t size)
 {
@@ -121,7 +115,24 @@ void session_message(struct session *session, enum websocket_opcode opcode, cons
     command->session = session;
     session->pending++;
     metric_add(&host->stats->messages_received, 1);
+    flow_post(&host->publishes, message_cost(message));
     inbox_post(host->channels.hub, &command->command.item);
+}
+
+static void refuse(struct session *session, int error)
+{
+    const struct session_events *events = session->host->events;
+
+    switch (error) {
+    case UV_ENOBUFS:
+        events->close(session, WEBSOCKET_CLOSE_TRY_LATER, "the bus is away and its buffer is full");
+        break;
+    case UV_ECANCELED:
+        events->close(session, WEBSOCKET_CLOSE_GOING_AWAY, "the server is going away");
+        break;
+    default:
+        events->close(session, WEBSOCKET_CLOSE_INTERNAL, "the bus refused the message");
+    }
 }
 
 void session_published(struct publish_command *command)
@@ -135,11 +146,7 @@ void session_published(struct publish_command *command)
     session->pending--;
     if (error) {
         metric_add(&host->stats->messages_refused, 1);
-        host->events->close(session,
-                            error == UV_EPROTO ? WEBSOCKET_CLOSE_INTERNAL
-                                               : WEBSOCKET_CLOSE_TRY_LATER,
-                            error == UV_EPROTO ? "the bus refused the message"
-                                               : "the bus is away and its buffer is full");
+        refuse(session, error);
     }
     if (session->pending == 0)
         host->events->settled(session);

@@ -1,10 +1,10 @@
 /*
- * A session is what a WebSocket means: which channels it listens to and what its messages do. This is
- * the plain protocol (shared/design.md §4.1): one channel, and every message is broadcast on it as it
- * is, same opcode, to everybody, the sender included.
+ * A session is what a WebSocket means: which channels it listens to and what its messages do. This
+ * is the plain protocol (shared/design.md §4.1): one channel, and every message is broadcast on it
+ * as it is, same opcode, to everybody, the sender included.
  *
- * A session is embedded in its connection and lives on the connection's loop. It reads no frames and
- * knows no sockets: frames of others go out through `session_events.send`.
+ * A session is embedded in its connection and lives on the connection's loop. It reads no frames
+ * and knows no sockets: frames of others go out through `session_events.send`.
  *
  * Publishes travel to the hub and come back with their result, so a session may have some under way
  * when its connection ends: `pending` says how many, and the memory must stay until `settled`.
@@ -16,6 +16,7 @@
 
 #include "common/http_request.h"
 #include "gateway/channels.h"
+#include "gateway/flow.h"
 #include "gateway/settings.h"
 #include "gateway/websocket.h"
 
@@ -39,6 +40,7 @@ struct session_host {
     struct settings *settings; /* the present ones; the worker replaces them */
     struct worker_stats *stats;
     struct loop *loop;
+    struct flow publishes; /* to the hub; it takes them */
 };
 
 struct session {
@@ -47,6 +49,7 @@ struct session {
     uint32_t pending;         /* publishes under way */
     uint32_t allowance;       /* thousandths of messages that may be sent now */
     uint32_t allowance_since; /* loop time of `allowance`, ms, wrapping */
+    bool is_held;             /* nothing is read for it until the hub has caught up */
 };
 
 /* The channel that a handshake asks for. 0, or an HTTP status with `*message` for the client. */
@@ -59,6 +62,10 @@ bool session_serves(const char *path);
 /* Starts a session on a channel; `opened` follows, maybe before this returns. */
 void session_open(struct session *session, struct session_host *host, const char *channel,
                   size_t channel_size);
+
+/* False while so much is on its way to the hub that nothing more should be read for any session;
+ * its worker will be told (COMMAND_GO_ON) when that has changed. */
+bool session_may_publish(const struct session *session);
 
 /* A text or binary message of the client. */
 void session_message(struct session *session, enum websocket_opcode opcode, const void *data,

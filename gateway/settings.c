@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/bus.h"
 
 /* The built-in web root may be missing (a program that was built and not installed); one that the
  * user named may not. */
@@ -31,8 +32,21 @@ static int load_files(struct settings *settings, char error[OPTION_ERROR_LIMIT])
     return result;
 }
 
-enum option_outcome settings_load(struct settings **settings, int argc, char **argv,
-                                  char **environment, char error[OPTION_ERROR_LIMIT])
+static int check_bus(const struct config *config, char error[OPTION_ERROR_LIMIT])
+{
+    struct bus_settings settings = {.redis_prefix = config->redis_prefix,
+                                    .router_secret_file = config->router_secret_file};
+    char problem[256];
+    int result = bus_check(config->bus, &settings, problem);
+
+    if (result)
+        snprintf(error, OPTION_ERROR_LIMIT, "--bus: %s", problem);
+    return result;
+}
+
+enum option_outcome settings_load(struct settings **settings, const struct settings *running,
+                                  int argc, char **argv, char **environment,
+                                  char error[OPTION_ERROR_LIMIT])
 {
     struct settings *loaded = memory_zeroed(1, sizeof(*loaded));
 
@@ -41,21 +55,57 @@ enum option_outcome settings_load(struct settings **settings, int argc, char **a
     enum option_outcome outcome =
         options_load(&config_program, &loaded->config, argc, argv, environment, error);
 
+    if (outcome == OPTION_RUN && running)
+        options_keep_fixed(&config_program, &loaded->config, &running->config, loaded->not_applied);
     if (outcome == OPTION_RUN) {
-        const char *wrong = config_check(&loaded->config);
-
-        if (wrong) {
-            snprintf(error, OPTION_ERROR_LIMIT, "%s", wrong);
+        config_check(&loaded->config, option_keep_first, error);
+        if (error[0] != '\0' || load_files(loaded, error))
             outcome = OPTION_BAD;
-        } else if (load_files(loaded, error)) {
-            outcome = OPTION_BAD;
-        }
     }
-    if (outcome == OPTION_RUN)
+    if (outcome == OPTION_RUN) {
+        networks_init(&loaded->trusted, loaded->config.trusted_proxy.items,
+                      loaded->config.trusted_proxy.count);
         *settings = loaded;
-    else
+    } else {
         settings_unref(loaded);
+    }
     return outcome;
+}
+
+/* The option names the files, whose number was checked before. */
+static void check_tls(const char *option, struct tls_source source, struct option_printer *printer)
+{
+    char problem[OPTION_ERROR_LIMIT + sizeof("--bus-tls: ")];
+    char error[TLS_ERROR_LIMIT];
+
+    if (source.certificates->count != source.keys->count || !tls_source_check(&source, error))
+        return;
+    snprintf(problem, sizeof(problem), "%s: %s", option, error);
+    option_print(printer, problem);
+}
+
+int settings_check(int argc, char **argv, char **environment)
+{
+    struct settings *loaded = memory_zeroed(1, sizeof(*loaded));
+    struct config *config = &loaded->config;
+    struct option_printer printer = {.program = &config_program};
+    char error[OPTION_ERROR_LIMIT];
+
+    atomic_init(&loaded->references, 1);
+    if (options_check(&config_program, config, argc, argv, environment, option_print, &printer) ==
+        OPTION_RUN) {
+        config_check(config, option_print, &printer);
+        if (load_files(loaded, error))
+            option_print(&printer, error);
+        if (check_bus(config, error))
+            option_print(&printer, error);
+        if (strcmp(config->tls_listen, "off") != 0 && config->tls_cert.count > 0)
+            check_tls("--tls-cert", config_client_tls(config), &printer);
+        if (bus_wants_tls(config->bus))
+            check_tls("--bus-tls", config_bus_tls(config), &printer);
+    }
+    settings_unref(loaded);
+    return printer.count > 0 ? 2 : 0;
 }
 
 struct settings *settings_ref(struct settings *settings)
@@ -70,6 +120,7 @@ void settings_unref(struct settings *settings)
         return;
     if (settings->files)
         static_files_destroy(settings->files);
+    networks_deinit(&settings->trusted);
     options_free(&config_program, &settings->config);
     memory_free(settings);
 }

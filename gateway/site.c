@@ -4,14 +4,9 @@
 
 #include "common/http_response.h"
 
-static bool is_head(const struct http_request *request)
-{
-    return strcmp(request->method, "HEAD") == 0;
-}
-
 static bool is_read(const struct http_request *request)
 {
-    return strcmp(request->method, "GET") == 0 || is_head(request);
+    return strcmp(request->method, "GET") == 0 || http_request_is_head(request);
 }
 
 static void respond_text(const struct http_request *request, int status, const char *text,
@@ -23,11 +18,20 @@ static void respond_text(const struct http_request *request, int status, const c
         .headers = "Cache-Control: no-store\r\n",
         .body = text,
         .body_size = strlen(text),
-        .is_head = is_head(request),
+        .is_head = http_request_is_head(request),
         .keep_alive = request->keep_alive,
     };
 
     http_response_append(output, &response);
+}
+
+bool site_refuse_host(const struct http_request *request, struct buffer *output)
+{
+    if (http_request_names_host(request))
+        return false;
+    http_response_append_error(output, 400, NULL, "the request needs one Host header",
+                               http_request_is_head(request), request->keep_alive);
+    return true;
 }
 
 bool site_respond_status(const struct status *status, const struct http_request *request,
@@ -54,7 +58,7 @@ bool site_respond_status(const struct status *status, const struct http_request 
 void site_respond(const struct settings *settings, const struct status *status,
                   const struct http_request *request, struct buffer *output)
 {
-    if (site_respond_status(status, request, output))
+    if (site_refuse_host(request, output) || site_respond_status(status, request, output))
         return;
     if (settings->files && static_files_respond(settings->files, request, output))
         return;
@@ -62,6 +66,6 @@ void site_respond(const struct settings *settings, const struct status *status,
         http_response_append_error(output, 405, "Allow: GET, HEAD\r\n", "use GET", false,
                                    request->keep_alive);
     else
-        http_response_append_error(output, 404, NULL, "there is no such page", is_head(request),
-                                   request->keep_alive);
+        http_response_append_error(output, 404, NULL, "there is no such page",
+                                   http_request_is_head(request), request->keep_alive);
 }

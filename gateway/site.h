@@ -1,6 +1,6 @@
 /*
- * What the gateway answers over plain HTTP: /health, /ready and the chat page on the public listener.
- * A request in, a response out; no I/O. Any thread.
+ * What the gateway answers over plain HTTP: /health, /ready and the chat page on the public
+ * listener. A request in, a response out; no I/O. Any thread.
  */
 #ifndef GATEWAY_SITE_H
 #define GATEWAY_SITE_H
@@ -16,7 +16,12 @@
 struct status {
     atomic_bool is_bus_up;
     atomic_bool is_draining;
+    _Atomic int64_t certificate_expiry; /* seconds since 1970; 0: there is none */
 };
+
+/* Answers an HTTP/1.1 request that names no host or several (400, RFC 9112 §3.2); returns false for
+ * any other request, having appended nothing. */
+bool site_refuse_host(const struct http_request *request, struct buffer *output);
 
 /* Answers /health and /ready; returns false for any other path, having appended nothing. */
 bool site_respond_status(const struct status *status, const struct http_request *request,

@@ -9,34 +9,42 @@
 
 #include "common/metrics.h"
 
-/* Closes are counted by code: 1000 to 1014 each on its own, 1006 for connections that just broke, and
- * everything else (3000 to 4999) as one. */
-#define STATS_CLOSE_FIRST 1000
-#define STATS_CLOSE_COUNT 16
+/* Closes are counted by code: 1000 to 1014 each on its own, 1006 for connections that just broke,
+ * and everything else (3000 to 4999) as one. */
+#define STATS_CLOSE_FIRST  1000
+#define STATS_CLOSE_COUNT  16
 #define STATS_CLOSE_BROKEN 1006
 
 struct worker_stats {
-    struct metric connections;          /* open now, in any state */
-    struct metric websockets;           /* open now, handshake done */
-    struct metric accepted;             /* connections ever */
-    struct metric refused_full;         /* by --max-connections */
-    struct metric refused_address;      /* by --max-connections-per-address */
-    struct metric handshakes;           /* that succeeded */
-    struct metric handshakes_refused;   /* that were answered with an error */
-    struct metric http_requests;        /* that were no handshakes */
-    struct metric timeouts;             /* requests that did not arrive in time */
-    struct metric messages_received;    /* from clients */
-    struct metric bytes_received;       /* off the sockets */
-    struct metric messages_refused;     /* that the bus did not take */
-    struct metric deliveries;           /* messages handed to a subscriber's socket */
-    struct metric bytes_sent;           /* to the sockets, queued ones included */
-    struct metric slow_consumers;       /* closed with 1013 for --send-queue-limit */
-    struct metric rate_limited;         /* closed with 1008 for --message-rate */
-    struct metric dead_peers;           /* that answered no ping */
-    struct metric histories_lost;       /* times that subscribers could not be given all messages */
+    struct metric connections;        /* open now, in any state */
+    struct metric websockets;         /* open now, handshake done */
+    struct metric accepted;           /* connections ever */
+    struct metric refused_full;       /* by --max-connections */
+    struct metric refused_address;    /* by --max-connections-per-address */
+    struct metric refused_rate;       /* by --accept-rate */
+    struct metric proxy_errors;       /* closed for want of a PROXY header */
+    struct metric handshakes;         /* that succeeded */
+    struct metric handshakes_refused; /* that were answered with an error */
+    struct metric http_requests;      /* that were no handshakes */
+    struct metric timeouts;           /* requests that began and did not arrive in time */
+    struct metric tls_full;           /* TLS handshakes that succeeded, with a new session, */
+    struct metric tls_resumed;        /* with an earlier one */
+    struct metric tls_failed;
+    struct metric tls_timeouts;      /* that did not end in time */
+    struct metric messages_received; /* from clients */
+    struct metric bytes_received;    /* off the sockets */
+    struct metric messages_refused;  /* that the bus did not take */
+    struct metric deliveries;        /* messages handed to a subscriber's socket */
+    struct metric bytes_sent;        /* to the sockets, queued ones included */
+    struct metric queues_high;       /* deliveries to a client for whom half the limit waited */
+    struct metric slow_consumers;    /* closed with 1013 for --send-queue-limit */
+    struct metric rate_limited;      /* closed with 1008 for --message-rate */
+    struct metric dead_peers;        /* that answered no ping */
+    struct metric holds;             /* times that a connection was not read: the hub was behind */
+    struct metric overruns;          /* times that the hub had to leave out messages */
+    struct metric histories_lost;    /* times that subscribers could not be given all messages */
     struct metric closes[STATS_CLOSE_COUNT]; /* the last one: all other codes */
-    struct metric channels;             /* with a subscriber here */
-    struct histogram loop_busy;         /* how long one loop iteration kept others waiting */
+    struct metric channels;                  /* with a subscriber here */
 };
 
 /* The counter for a close code. */

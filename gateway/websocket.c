@@ -1,3 +1,8 @@
+/*
+ * Two ways through: a whole, unfragmented data frame in the caller's buffer is unmasked where it
+ * lies and handed out (`read_whole`); everything else goes byte-exactly through the partial, which
+ * gathers the header, then the payload as it comes, unmasked and checked at once.
+ */
 #include "gateway/websocket.h"
 
 #include <stdbool.h>
@@ -6,12 +11,6 @@
 #include "common/buffer.h"
 #include "common/memory.h"
 #include "common/utf8.h"
-
-/*
- * Two ways through: a whole, unfragmented data frame in the caller's buffer is unmasked where it lies
- * and handed out (`read_whole`); everything else goes byte-exactly through the partial, which gathers
- * the header, then the payload as it comes, unmasked and checked at once.
- */
 
 struct header {
     bool is_final;
@@ -32,6 +31,8 @@ struct websocket_partial {
     uint8_t opcode;     /* of the message that the fragments make; 0 outside of one */
     uint8_t utf8;
     struct buffer message;
+    size_t noted_size; /* of the message, and 1 more; 0: it has not been noted */
+    uint32_t noted_ms; /* when it had grown to that */
     size_t control_size;
     unsigned char control[WEBSOCKET_CONTROL_LIMIT];
 };
@@ -43,6 +44,28 @@ void websocket_reader_deinit(struct websocket_reader *reader)
     buffer_deinit(&reader->partial->message);
     memory_free(reader->partial);
     reader->partial = NULL;
+}
+
+static bool is_in_message(const struct websocket_partial *partial)
+{
+    return partial && partial->opcode != 0 && partial->stage != HANDED_OUT;
+}
+
+void websocket_reader_note(struct websocket_reader *reader, uint32_t now_ms)
+{
+    struct websocket_partial *partial = reader->partial;
+
+    if (!is_in_message(partial) || partial->noted_size == partial->message.size + 1)
+        return;
+    partial->noted_size = partial->message.size + 1;
+    partial->noted_ms = now_ms;
+}
+
+uint32_t websocket_reader_stalled_ms(const struct websocket_reader *reader, uint32_t now_ms)
+{
+    const struct websocket_partial *partial = reader->partial;
+
+    return is_in_message(partial) && partial->noted_size > 0 ? now_ms - partial->noted_ms : 0;
 }
 
 unsigned websocket_unmask(unsigned char *data, size_t size, const unsigned char mask[4],
@@ -73,9 +96,7 @@ size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT],
     unsigned length_bytes = payload_size < 126 ? 0 : payload_size <= 0xffff ? 2 : 8;
 
     header[0] = (unsigned char)(0x80u | opcode);
-    header[1] = (unsigned char)(length_bytes == 0   ? payload_size
-                                : length_bytes == 2 ? 126
-                                                    : 127);
+    header[1] = (unsigned char)(length_bytes == 0 ? payload_size : length_bytes == 2 ? 126 : 127);
     for (unsigned i = 0; i < length_bytes; i++)
         header[2 + i] = (unsigned char)(payload_size >> (8 * (length_bytes - 1 - i)));
     return 2 + length_bytes;
@@ -90,8 +111,8 @@ size_t websocket_write_close(unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT], u
     frame[1] = 0;
     if (code == WEBSOCKET_CLOSE_NO_STATUS)
         return 2;
-    if (size > WEBSOCKET_CONTROL_LIMIT - 4) {
-        size = WEBSOCKET_CONTROL_LIMIT - 4;
+    if (size > WEBSOCKET_CONTROL_LIMIT - 2) {
+        size = WEBSOCKET_CONTROL_LIMIT - 2;
         while (size > 0 && ((unsigned char)reason[size] & 0xc0) == 0x80)
             size--;
     }
@@ -102,12 +123,19 @@ size_t websocket_write_close(unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT], u
     return 4 + size;
 }
 
-static enum websocket_event broken(struct websocket_frame *frame, uint16_t code,
-                                   const char *reason)
+static enum websocket_event broken(struct websocket_frame *frame, uint16_t code, const char *reason)
 {
     frame->close_code = code;
     frame->reason = reason;
     return WEBSOCKET_ERROR;
+}
+
+/* What a text whose UTF-8 stands in this state is guilty of (§8.1). */
+static enum websocket_event broken_text(struct websocket_frame *frame, uint8_t utf8)
+{
+    return broken(frame, WEBSOCKET_CLOSE_BAD_DATA,
+                  utf8 == UTF8_REJECT ? "the text is not UTF-8"
+                                      : "the text ends inside a character");
 }
 
 /* Bytes of the header whose first two bytes these are. */
@@ -228,8 +256,12 @@ static enum websocket_event read_whole(unsigned char **data, size_t *size, size_
     frame->opcode = (enum websocket_opcode)header.opcode;
     frame->data = bytes + header_size;
     frame->size = payload_size;
-    if (header.opcode == WEBSOCKET_TEXT && !utf8_is_valid(frame->data, payload_size))
-        return broken(frame, WEBSOCKET_CLOSE_BAD_DATA, "the text is not UTF-8");
+    if (header.opcode == WEBSOCKET_TEXT) {
+        uint8_t utf8 = utf8_continue(UTF8_START, frame->data, payload_size);
+
+        if (utf8 != UTF8_START)
+            return broken_text(frame, utf8);
+    }
     return WEBSOCKET_MESSAGE;
 }
 
@@ -240,8 +272,8 @@ static enum websocket_event begin_frame(struct websocket_partial *partial, size_
 
     parse_header(partial->header_bytes, partial->header_size, header);
 
-    enum websocket_event event = check_header(header, partial->header_bytes[1] & 0x7f,
-                                              partial->message.size, limit, frame);
+    enum websocket_event event =
+        check_header(header, partial->header_bytes[1] & 0x7f, partial->message.size, limit, frame);
 
     if (event != WEBSOCKET_MORE)
         return event;
@@ -302,7 +334,7 @@ static enum websocket_event take_payload(struct websocket_partial *partial, unsi
     if (partial->opcode == WEBSOCKET_TEXT) {
         partial->utf8 = utf8_continue(partial->utf8, bytes, take);
         if (partial->utf8 == UTF8_REJECT)
-            return broken(frame, WEBSOCKET_CLOSE_BAD_DATA, "the text is not UTF-8");
+            return broken_text(frame, partial->utf8);
     }
     return WEBSOCKET_MORE;
 }
@@ -321,7 +353,7 @@ static enum websocket_event end_frame(struct websocket_partial *partial,
     if (!partial->header.is_final)
         return WEBSOCKET_MORE;
     if (partial->opcode == WEBSOCKET_TEXT && partial->utf8 != UTF8_START)
-        return broken(frame, WEBSOCKET_CLOSE_BAD_DATA, "the text ends inside a character");
+        return broken_text(frame, partial->utf8);
     partial->stage = HANDED_OUT;
     frame->opcode = (enum websocket_opcode)partial->opcode;
     frame->data = partial->message.data;

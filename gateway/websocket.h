@@ -3,8 +3,8 @@
  * channels.
  *
  * The reader parses straight out of the caller's buffer and unmasks in place: a whole frame that
- * arrived in one read is never copied. Only what has not arrived whole (a partial frame, a message in
- * fragments) is kept, in a `struct websocket_partial` that exists just as long, so that an idle
+ * arrived in one read is never copied. Only what has not arrived whole (a partial frame, a message
+ * in fragments) is kept, in a `struct websocket_partial` that exists just as long, so that an idle
  * connection pays one pointer.
  */
 #ifndef GATEWAY_WEBSOCKET_H
@@ -48,7 +48,7 @@ enum websocket_event {
 
 struct websocket_frame {
     enum websocket_opcode opcode; /* TEXT, BINARY, PING, PONG or CLOSE */
-    unsigned char *data;          /* valid until the reader is called again */
+    unsigned char *data;          /* until the reader is called again; may be NULL if empty */
     size_t size;
     uint16_t close_code; /* CLOSE: the peer's code, 1005 if it gave none; ERROR: what to send */
     const char *reason;  /* ERROR: what was wrong, for the close frame and the log */
@@ -62,17 +62,25 @@ struct websocket_reader {
 void websocket_reader_deinit(struct websocket_reader *reader);
 
 /*
- * Parses on from `*data` (`*size` bytes), moves both past what it took, and tells what it found; call
- * again until WEBSOCKET_MORE. A message of more than `message_limit` bytes (fragments together) is an
- * error 1009 as soon as a header announces it. Text is checked as UTF-8 while it arrives: the first
- * bad byte is an error 1007, even in the middle of a frame.
+ * Parses on from `*data` (`*size` bytes), moves both past what it took, and tells what it found;
+ * call again until WEBSOCKET_MORE. A message of more than `message_limit` bytes (fragments
+ * together) is an error 1009 as soon as a header announces it. Text is checked as UTF-8 while it
+ * arrives: the first bad byte is an error 1007, even in the middle of a frame.
  */
 enum websocket_event websocket_read(struct websocket_reader *reader, unsigned char **data,
                                     size_t *size, size_t message_limit,
                                     struct websocket_frame *frame);
 
-/* XORs `size` bytes with the mask, which starts at its byte `phase` (0 to 3); returns the next phase
- * (§5.3). Wide registers where the compiler has them. */
+/* Notes the time (ms, wrapping) if a message has begun, or has gained payload, since the last call.
+ */
+void websocket_reader_note(struct websocket_reader *reader, uint32_t now_ms);
+
+/* For how long a message that has begun has gained nothing, as far as was noted; 0 between
+ * messages. Control frames in the middle of it make no difference. */
+uint32_t websocket_reader_stalled_ms(const struct websocket_reader *reader, uint32_t now_ms);
+
+/* XORs `size` bytes with the mask, which starts at its byte `phase` (0 to 3); returns the next
+ * phase (§5.3). Wide registers where the compiler has them. */
 unsigned websocket_unmask(unsigned char *data, size_t size, const unsigned char mask[4],
                           unsigned phase);
 
@@ -80,8 +88,8 @@ unsigned websocket_unmask(unsigned char *data, size_t size, const unsigned char 
 size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT],
                               enum websocket_opcode opcode, uint64_t payload_size);
 
-/* Writes a whole close frame (at most 4 + 121 bytes of reason, cut at a character); returns its size.
- * WEBSOCKET_CLOSE_NO_STATUS gives an empty one. */
+/* Writes a whole close frame (at most 4 + 123 bytes of reason, cut at a character); returns its
+ * size. WEBSOCKET_CLOSE_NO_STATUS gives an empty one. */
 size_t websocket_write_close(unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT], uint16_t code,
                              const char *reason);
 

@@ -1,21 +1,29 @@
+/*
+ * One iteration of the loop: poll; sockets and the inbox fill tick buffers and post publishes; then
+ * the check handle flushes every dirty channel, so that whatever came in one iteration leaves in
+ * one write per subscriber. What time is left goes to TLS handshakes.
+ */
 #include "gateway/worker.h"
 
 #include <stdlib.h>
 
-#include "common/log.h"
 #include "common/memory.h"
-
-/*
- * One iteration of the loop: poll; sockets and the inbox fill tick buffers and post publishes; then
- * the check handle flushes every dirty channel, so that whatever came in one iteration leaves in one
- * write per subscriber.
- */
+#include "common/tls_context.h"
 
 #define LISTEN_BACKLOG 4096
 
 static struct worker *of_inbox(struct inbox *inbox)
 {
     return container_of(inbox, struct worker, inbox);
+}
+
+static void tell_hub(struct worker *worker, enum command_kind kind)
+{
+    struct signal_command *command = memory_zeroed(1, sizeof(*command));
+
+    command->command.kind = kind;
+    command->command.worker = worker;
+    inbox_post(worker->hub, &command->command.item);
 }
 
 static void settle(struct worker *worker)
@@ -41,12 +49,8 @@ static void report_if_drained(struct worker *worker)
     if (!worker->is_draining || worker->has_reported_drained || worker->connections.count > 0)
         return;
 
-    struct signal_command *command = memory_zeroed(1, sizeof(*command));
-
-    command->command.kind = COMMAND_DRAINED;
-    command->command.worker = worker;
     worker->has_reported_drained = true;
-    inbox_post(worker->hub, &command->command.item);
+    tell_hub(worker, COMMAND_DRAINED);
 }
 
 static void on_freed(struct connection_host *host)
@@ -54,38 +58,62 @@ static void on_freed(struct connection_host *host)
     report_if_drained(container_of(host, struct worker, connections));
 }
 
-static void on_connection(uv_stream_t *listener, int error)
+static void on_accepted(struct listener *listener, int socket)
 {
-    struct worker *worker = listener->data;
-
-    if (error)
-        log_event(LOG_WARNING, log_name("cannot accept"), log_text("error", uv_strerror(error)));
-    else
-        connection_accept(&worker->connections, listener);
+    connection_accept(&container_of(listener, struct worker, listener)->connections, socket, false);
 }
 
-static void stop_listening(struct worker *worker)
+static void on_tls_accepted(struct listener *listener, int socket)
 {
-    if (!uv_is_closing((uv_handle_t *)&worker->listener))
-        uv_close((uv_handle_t *)&worker->listener, NULL);
+    connection_accept(&container_of(listener, struct worker, tls_listener)->connections, socket,
+                      true);
+}
+
+static void close_listener(struct listener *listener)
+{
+    if (listener->loop)
+        listener_close(listener, NULL);
 }
 
 static void drain(struct worker *worker)
 {
-    stop_listening(worker);
+    close_listener(&worker->listener);
+    close_listener(&worker->tls_listener);
     worker->is_draining = true;
     connections_drain(&worker->connections,
                       worker->connections.sessions.settings->config.drain_time_ms);
     report_if_drained(worker);
 }
 
-static void stop(struct worker *worker)
+static void abort_all(struct worker *worker)
 {
-    stop_listening(worker);
     list_append_all(&worker->connections.leaving, &worker->settling);
     connections_abort(&worker->connections);
-    uv_close((uv_handle_t *)&worker->before_poll, NULL);
+}
+
+static void end_survey(struct worker *worker)
+{
+    uv_idle_stop(&worker->survey_turn);
+    survey_answer(worker->survey, &worker->connections.slow);
+    worker->survey = NULL;
+}
+
+static void on_survey_turn(uv_idle_t *handle)
+{
+    struct worker *worker = container_of(handle, struct worker, survey_turn);
+
+    if (survey_look(worker->survey, &worker->connections.sessions.channels))
+        end_survey(worker);
+}
+
+static void stop(struct worker *worker)
+{
+    if (worker->survey)
+        end_survey(worker);
+    uv_close((uv_handle_t *)&worker->survey_turn, NULL);
+    lag_meter_stop(&worker->lag_meter);
     uv_close((uv_handle_t *)&worker->after_poll, NULL);
+    uv_close((uv_handle_t *)&worker->busy, NULL);
     inbox_close(&worker->inbox);
 }
 
@@ -93,6 +121,12 @@ static void reload(struct worker *worker, struct settings *settings)
 {
     settings_unref(worker->connections.sessions.settings);
     worker->connections.sessions.settings = settings;
+}
+
+static void renew_tls(struct worker *worker, struct tls_context *context)
+{
+    tls_context_unref(worker->connections.tls);
+    worker->connections.tls = context;
 }
 
 static void lost(struct worker *worker, const struct channel_command *command)
@@ -107,6 +141,13 @@ static void lost(struct worker *worker, const struct channel_command *command)
     channel_each(channel, connection_restart, NULL);
 }
 
+/* A message from the hub is off our hands, or in those of our sockets. */
+static void take(struct worker *worker, uint64_t cost)
+{
+    if (flow_take(&worker->deliveries, cost))
+        tell_hub(worker, COMMAND_CAUGHT_UP);
+}
+
 static void receive(struct inbox *inbox, struct inbox_item *item)
 {
     struct worker *worker = of_inbox(inbox);
@@ -114,13 +155,19 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     struct command *command = container_of(item, struct command, item);
 
     switch (command->kind) {
-    case COMMAND_PUBLISHED:
-        session_published(container_of(command, struct publish_command, command));
+    case COMMAND_PUBLISHED: {
+        struct publish_command *publish = container_of(command, struct publish_command, command);
+        uint64_t cost = message_cost(publish->publish.message);
+
+        session_published(publish);
+        take(worker, cost);
         return;
+    }
     case COMMAND_DELIVER: {
         struct deliver_command *delivery = container_of(command, struct deliver_command, command);
 
         channels_deliver(channels, delivery->message);
+        take(worker, message_cost(delivery->message));
         message_unref(delivery->message);
         break;
     }
@@ -139,11 +186,29 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         connections_dismiss(&worker->connections, &worker->settling);
         settle(worker);
         break;
+    case COMMAND_GO_ON:
+        connections_go_on(&worker->connections);
+        break;
+    case COMMAND_OVERRUN:
+        metric_add(&worker->stats.overruns, 1);
+        channel_flush_all(&channels->dirty);
+        connections_restart(&worker->connections);
+        break;
     case COMMAND_RELOAD:
         reload(worker, container_of(command, struct reload_command, command)->settings);
         break;
+    case COMMAND_TLS:
+        renew_tls(worker, container_of(command, struct tls_command, command)->context);
+        break;
+    case COMMAND_SURVEY:
+        worker->survey = container_of(command, struct survey_command, command);
+        uv_idle_start(&worker->survey_turn, on_survey_turn);
+        return;
     case COMMAND_DRAIN:
         drain(worker);
+        break;
+    case COMMAND_ABORT:
+        abort_all(worker);
         break;
     case COMMAND_STOP:
         stop(worker);
@@ -154,12 +219,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     memory_free(command);
 }
 
-static void on_before_poll(uv_prepare_t *handle)
+static void on_busy(uv_idle_t *handle)
 {
-    struct worker *worker = container_of(handle, struct worker, before_poll);
-
-    if (worker->awake_ns > 0)
-        histogram_record(&worker->stats.loop_busy, uv_hrtime() - worker->awake_ns);
+    (void)handle;
 }
 
 static void on_after_poll(uv_check_t *handle)
@@ -167,10 +229,12 @@ static void on_after_poll(uv_check_t *handle)
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
     channels_end_tick(&worker->connections.sessions.channels);
+    if (connections_shake_hands(&worker->connections))
+        uv_idle_start(&worker->busy, on_busy);
+    else
+        uv_idle_stop(&worker->busy);
 }
 
-/* The first callback of an iteration cannot be hooked, so an iteration is measured from the end of
- * the prepare phase, less the time that the poll slept. */
 static void run(void *argument)
 {
     struct worker *worker = argument;
@@ -178,49 +242,67 @@ static void run(void *argument)
     uv_run(&worker->loop.uv, UV_RUN_DEFAULT);
 }
 
-int worker_start(struct worker **out, unsigned index, int listener_fd, struct settings *settings,
-                 struct admission *admission, const struct status *status, struct inbox *hub)
+static int listen_on(struct worker *worker, const struct worker_means *means)
 {
-    struct worker *worker = memory_zeroed(1, sizeof(*worker));
+    int error = 0;
+
+    if (means->socket >= 0)
+        error = listener_start(&worker->listener, &worker->loop, means->socket, LISTEN_BACKLOG,
+                               on_accepted);
+    if (!error && means->tls_socket >= 0)
+        error = listener_start(&worker->tls_listener, &worker->loop, means->tls_socket,
+                               LISTEN_BACKLOG, on_tls_accepted);
+    return error;
+}
+
+static void init_host(struct worker *worker, const struct worker_means *means)
+{
     struct connection_host *host = &worker->connections;
 
-    worker->index = index;
-    worker->hub = hub;
-    list_init(&worker->settling);
     list_init(&host->connections);
     list_init(&host->leaving);
-    host->admission = admission;
-    host->status = status;
-    host->next_id = (uint64_t)index << 48 | 1;
+    list_init(&host->held);
+    list_init(&host->shaking);
+    host->tls = means->tls ? tls_context_ref(means->tls) : NULL;
+    host->admission = means->admission;
+    host->status = means->status;
+    host->next_id = (uint64_t)worker->index << 48 | 1;
     host->left = on_left;
     host->freed = on_freed;
     host->sessions = (struct session_host){
         .events = &connection_session_events,
-        .settings = settings_ref(settings),
+        .settings = settings_ref(means->settings),
         .stats = &worker->stats,
         .loop = &worker->loop,
     };
-    channels_init(&host->sessions.channels, &session_sink, worker, hub, &worker->stats);
+    channels_init(&host->sessions.channels, &session_sink, worker, means->hub, &worker->stats);
+}
+
+int worker_start(struct worker **out, unsigned index, const struct worker_means *means)
+{
+    struct worker *worker = memory_zeroed(1, sizeof(*worker));
+
+    worker->index = index;
+    worker->hub = means->hub;
+    list_init(&worker->settling);
+    init_host(worker, means);
 
     int error = loop_init(&worker->loop);
 
     if (!error)
         error = inbox_init(&worker->inbox, &worker->loop.uv, receive);
     if (!error)
-        error = uv_prepare_init(&worker->loop.uv, &worker->before_poll);
-    if (!error)
-        error = uv_prepare_start(&worker->before_poll, on_before_poll);
+        error = lag_meter_start(&worker->lag_meter, &worker->loop.uv);
     if (!error)
         error = uv_check_init(&worker->loop.uv, &worker->after_poll);
     if (!error)
         error = uv_check_start(&worker->after_poll, on_after_poll);
     if (!error)
-        error = uv_tcp_init(&worker->loop.uv, &worker->listener);
-    worker->listener.data = worker;
+        error = uv_idle_init(&worker->loop.uv, &worker->busy);
     if (!error)
-        error = uv_tcp_open(&worker->listener, listener_fd);
+        error = uv_idle_init(&worker->loop.uv, &worker->survey_turn);
     if (!error)
-        error = uv_listen((uv_stream_t *)&worker->listener, LISTEN_BACKLOG, on_connection);
+        error = listen_on(worker, means);
     if (!error)
         error = uv_thread_create(&worker->thread, run, worker);
     *out = worker; /* on an error the process ends; nothing is taken down piece by piece */
@@ -239,8 +321,13 @@ void worker_signal(struct worker *worker, enum command_kind kind)
 void worker_join(struct worker *worker)
 {
     uv_thread_join(&worker->thread);
+}
+
+void worker_destroy(struct worker *worker)
+{
     channels_deinit(&worker->connections.sessions.channels);
     settings_unref(worker->connections.sessions.settings);
+    tls_context_unref(worker->connections.tls);
     loop_deinit(&worker->loop);
     memory_free(worker);
 }

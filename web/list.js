@@ -4,18 +4,14 @@
 // frame, a bounded number at a time, and only the newest ROW_LIMIT rows are kept. The list follows the
 // newest message while its end is in sight; a reader who has scrolled up is left in peace, sees the same
 // lines in the same place, and finds a button that leads back down.
-//
-// Everything that came from outside becomes a text node, never markup.
+
+import { continues, createRow, showTimes } from "./row.js";
 
 export const ROW_LIMIT = 1000;
 
 const ROWS_PER_FRAME = 200;
 const FRESH_ROWS = 5; // more at once are not animated
 const END_TOLERANCE_PX = 48;
-const HUES = 8; // as in style.css
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export class MessageList {
   #scroller;
@@ -23,9 +19,11 @@ export class MessageList {
   #outbox;
   #newer;
   #queue = []; // messages that wait for the next frame
+  #head = null; // the newest in the log that does not continue another
   #frame = 0;
   #onWay = new Map(); // id → { message, row } in the outbox
   #isFollowing = true;
+  #room = 0; // height of the scroller when #settle last saw it
   #missed = 0; // rows added below a reader who has scrolled up
 
   constructor({ scroller, log, outbox, newer }) {
@@ -34,16 +32,22 @@ export class MessageList {
     this.#outbox = outbox;
     this.#newer = newer;
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    scroller.addEventListener("click", () => this.#scrolled()); // which may have unfolded a text
     // The room changes with the window, the keyboard of a phone and the height of the composer.
     new ResizeObserver(() => this.#settle()).observe(scroller);
+    this.#awaitMidnight();
   }
 
   // Adds a message that arrived: { kind, …, isOwn, note }; see message.js.
   add(message) {
-    this.#queue.push(message);
-    if (this.#queue.length > ROW_LIMIT) this.#queue.shift();
     if (!this.#isFollowing) this.#missed++;
-    this.#frame ||= requestAnimationFrame(() => this.#render());
+    this.#enqueue(message);
+  }
+
+  // Marks a place where messages may be missing; one mark is enough until somebody says something.
+  addGap(text) {
+    const before = this.#queue.at(-1) ?? this.#head;
+    if (before?.kind !== "gap" || before.text !== text) this.#enqueue({ kind: "gap", text });
   }
 
   // Adds a message of ours below all others, where it stays until `arrive`.
@@ -77,8 +81,14 @@ export class MessageList {
     this.#settle();
   }
 
+  #enqueue(message) {
+    this.#queue.push(message);
+    if (this.#queue.length > ROW_LIMIT) this.#queue.shift();
+    this.#frame ||= requestAnimationFrame(() => this.#render());
+  }
+
   #render() {
-    const rows = this.#queue.splice(0, ROWS_PER_FRAME).map(createRow);
+    const rows = this.#queue.splice(0, ROWS_PER_FRAME).map((message) => this.#createRow(message));
 
     if (rows.length <= FRESH_ROWS) rows.forEach((row) => row.classList.add("fresh"));
     this.#log.append(...rows);
@@ -87,21 +97,39 @@ export class MessageList {
     this.#frame = this.#queue.length > 0 ? requestAnimationFrame(() => this.#render()) : 0;
   }
 
+  #createRow(message) {
+    const row = createRow(message);
+
+    if (continues(message, this.#head)) row.classList.add("continued");
+    else this.#head = message;
+    return row;
+  }
+
   // Drops the oldest rows, and moves a reader's view by as much as has gone above it.
   #trim() {
     const excess = this.#log.childElementCount - ROW_LIMIT;
     if (excess <= 0) return;
 
-    const rows = Array.from(this.#log.children).slice(0, excess + 1);
-    const gone = rows.at(-1).offsetTop - rows[0].offsetTop;
-    const top = this.#scroller.scrollTop;
+    const { scrollHeight, scrollTop } = this.#scroller;
+    for (const row of Array.from(this.#log.children).slice(0, excess)) row.remove();
+    this.#log.firstElementChild.classList.remove("continued"); // its sender's name has gone
+    const gone = scrollHeight - this.#scroller.scrollHeight;
+    if (!this.#isFollowing) this.#scroller.scrollTop = scrollTop - gone;
+  }
 
-    for (const row of rows.slice(0, excess)) row.remove();
-    if (!this.#isFollowing) this.#scroller.scrollTop = top - gone;
+  // A bare time means today; tomorrow it needs its date.
+  #awaitMidnight() {
+    const midnight = new Date().setHours(24, 0, 0, 0);
+
+    setTimeout(() => {
+      showTimes(this.#log);
+      this.#awaitMidnight();
+    }, midnight - Date.now());
   }
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    if (clientHeight !== this.#room) return; // that was no reader; #settle is about to run
 
     this.#isFollowing = scrollHeight - scrollTop - clientHeight <= END_TOLERANCE_PX;
     if (this.#isFollowing) this.#missed = 0;
@@ -109,6 +137,7 @@ export class MessageList {
   }
 
   #settle() {
+    this.#room = this.#scroller.clientHeight;
     if (this.#isFollowing) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#showNewer();
   }
@@ -117,73 +146,4 @@ export class MessageList {
     this.#newer.hidden = this.#missed === 0;
     this.#newer.textContent = this.#missed === 1 ? "1 new message" : `${this.#missed} new messages`;
   }
-}
-
-function createRow(message) {
-  return message.kind === "chat" ? createChatRow(message) : createPlainRow(message);
-}
-
-function createChatRow({ name, text, time, isOwn, note }) {
-  const row = element("li", isOwn ? "message own" : "message");
-  const bubble = element("div", "bubble");
-  const meta = element("p", "meta");
-
-  row.dataset.hue = hueOf(name);
-  meta.append(element("bdi", "name", isOwn ? "You" : name), createTime(time));
-  bubble.append(meta, createText(text));
-  if (note) bubble.append(element("p", "note", note));
-  if (!isOwn) row.append(createAvatar(name));
-  row.append(bubble);
-  return row;
-}
-
-function createPlainRow({ kind, text, size }) {
-  const row = element("li", "message plain");
-
-  if (kind === "binary") {
-    row.append(element("p", "binary", `binary message, ${size} ${size === 1 ? "byte" : "bytes"}`));
-  } else {
-    const bubble = element("div", "bubble");
-    bubble.append(createText(text));
-    row.append(bubble);
-  }
-  return row;
-}
-
-function createText(text) {
-  const paragraph = element("p", "text", text);
-  paragraph.dir = "auto";
-  return paragraph;
-}
-
-function createTime(time) {
-  const date = new Date(time);
-  const isToday = date.toDateString() === new Date().toDateString();
-  const line = element("time", "", (isToday ? clock : calendar).format(date));
-
-  line.dateTime = date.toISOString();
-  line.title = calendar.format(date);
-  return line;
-}
-
-function createAvatar(name) {
-  const [initial] = name; // a code point, not half of a surrogate pair
-  const avatar = element("span", "avatar", initial.toUpperCase());
-
-  avatar.setAttribute("aria-hidden", "true");
-  return avatar;
-}
-
-function hueOf(name) {
-  let hash = 7;
-  for (const character of name) hash = (hash * 31 + character.codePointAt(0)) >>> 0;
-  return String(hash % HUES);
-}
-
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
 }

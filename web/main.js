@@ -18,6 +18,7 @@ const connection = new Connection(socketUrl(document.baseURI, location.search), 
     view.showState(state);
     if (state === "connected") view.clearNotice();
   },
+  resumed,
   message: receive,
   sent: (id) => view.list.annotate(id, "Sending…"),
   waiting: (id) => view.list.annotate(id, "Waiting for the connection"),
@@ -38,7 +39,9 @@ function send(name, text) {
   if (connection.send(message.id, message.raw)) return true;
 
   view.list.arrive(message.id);
-  view.notify(`${OUTBOX_LIMIT} messages wait for the connection already. Send this one when they have gone.`);
+  view.composer.complain(
+    `${OUTBOX_LIMIT} messages wait for the connection already. Send this one when they have gone.`,
+  );
   return false;
 }
 
@@ -63,6 +66,10 @@ function rememberShown(id) {
 
 function tooBig(id) {
   view.add({ ...view.list.arrive(id), note: "Not sent: too long for this server" });
+}
+
+function resumed(isLost) {
+  view.list.addGap(isLost ? "The server lost messages here" : "Reconnected: messages may be missing here");
 }
 
 function refused(reason) {

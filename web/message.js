@@ -8,42 +8,81 @@
 const MARKER = "chat";
 
 export const NAME_LIMIT = 40;
-export const TEXT_LIMIT = 4000;
 
-const RAW_LIMIT = 32 * 1024; // a text of TEXT_LIMIT characters, each escaped, and room around it
-const FOREIGN_LIMIT = 10000;
+// A character takes six bytes of JSON at most, so that the longest message, with a name and all that is
+// around it, is within the gateway's default of 64 KiB whatever it is made of.
+export const TEXT_LIMIT = 10_000;
+
+const RAW_LIMIT = 64 * 1024; // characters; no message has more where the gateway's default holds
 const TIME_LIMIT = 8.64e15; // the last millisecond that a Date can hold
 const ID = /^[\w-]{1,64}$/;
 
-// Control characters and overrides of the text's direction, which make a name look like another's.
-const DISGUISES = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;
+// A longer text is folded: its reader sees the beginning, and asks for the rest.
+const LONG = { characters: 1500, lines: 24 };
+const EXCERPT = { characters: 750, lines: 12 };
 
-// Makes a message to send; null where the text is blank. `raw` is what goes over the socket, and what
-// comes back.
+// Characters that cannot be seen, or turn the direction of those that can: a name with them is not what
+// it looks like. Joiners stay where scripts and emoji need them, within a word.
+const BREAKS = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
+const JOINED = "[\\p{L}\\p{M}\\p{Emoji_Modifier}\\p{Extended_Pictographic}]";
+const SELECTOR = "[\\ufe0e\\ufe0f]"; // between text and emoji
+const UNSEEN = "\\p{Cf}\\p{Default_Ignorable_Code_Point}\\u2800";
+const INVISIBLE = new RegExp(`(${JOINED}[\\u200c\\u200d])(?=${JOINED})|(?!${SELECTOR})[${UNSEEN}]`, "gu");
+const VISIBLE = new RegExp(`[^\\s\\p{Cc}${UNSEEN}]`, "u");
+
+// Who this page speaks for as long as its user gives no name: one guest among others.
+export const GUEST = `Guest ${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}`;
+
+// Makes a message to send; null where the text is blank or too long. `raw` is what goes over the
+// socket, and what comes back.
 export function createMessage(name, text) {
-  const trimmed = text.slice(0, TEXT_LIMIT).trim();
-  if (trimmed === "") return null;
+  const trimmed = text.trim();
+  if (isBlank(trimmed) || trimmed.length > TEXT_LIMIT) return null;
 
-  const message = { id: createId(), name: cleanName(name) || "Guest", text: trimmed, time: Date.now() };
+  const message = { id: createId(), name: cleanName(name) || GUEST, text: trimmed, time: Date.now() };
   return { kind: "chat", ...message, raw: JSON.stringify({ carillon: MARKER, ...message }) };
 }
 
 // Reads what a WebSocket delivers. Returns one of
 //   { kind: "chat", id, name, text, time }   a message of this page
-//   { kind: "text", text }                   any other text
+//   { kind: "text", text, note }             any other text; the note says what is missing, if it is cut
 //   { kind: "binary", size }                 bytes
 export function parseMessage(data) {
   if (typeof data !== "string") return { kind: "binary", size: data?.byteLength ?? data?.size ?? 0 };
-
-  return parseChat(data) ?? { kind: "text", text: shorten(data, FOREIGN_LIMIT) };
+  if (data.length > RAW_LIMIT) {
+    const note = `The first ${format(RAW_LIMIT)} of ${format(data.length)} characters`;
+    return { kind: "text", text: shorten(data, RAW_LIMIT), note };
+  }
+  return parseChat(data) ?? { kind: "text", text: data };
 }
 
+// The name as others see it: one line, visible, at most NAME_LIMIT long; "" if nothing is left.
 export function cleanName(name) {
-  return shorten(name.replace(DISGUISES, " ").trim(), NAME_LIMIT, "").trim();
+  const line = name.replace(BREAKS, " ").replace(INVISIBLE, "$1").replace(/\s+/g, " ").trim();
+
+  return isBlank(line) ? "" : shorten(line, NAME_LIMIT, "").trim();
+}
+
+// Whether a reader would see nothing of it.
+export function isBlank(text) {
+  return !VISIBLE.test(text);
+}
+
+// The beginning of a long text; null where the text is short enough to be shown at once.
+export function excerpt(text) {
+  const isLong = text.length > LONG.characters || text.split("\n", LONG.lines + 1).length > LONG.lines;
+  if (!isLong) return null;
+
+  return shorten(text.split("\n", EXCERPT.lines).join("\n"), EXCERPT.characters, "").trimEnd() + "…";
+}
+
+// A number as people read it, in the language of the page.
+export function format(number) {
+  return number.toLocaleString("en");
 }
 
 function parseChat(raw) {
-  if (raw.length > RAW_LIMIT || !raw.startsWith("{")) return null;
+  if (!raw.startsWith("{")) return null;
 
   let value;
   try {
@@ -54,7 +93,7 @@ function parseChat(raw) {
   const { carillon, id, name, text, time } = value;
   if (carillon !== MARKER || typeof id !== "string" || !ID.test(id)) return null;
   if (typeof name !== "string" || name.length > NAME_LIMIT || cleanName(name) === "") return null;
-  if (typeof text !== "string" || text.length > TEXT_LIMIT) return null;
+  if (typeof text !== "string") return null;
   if (!Number.isFinite(time) || Math.abs(time) > TIME_LIMIT) return null;
   return { kind: "chat", id, name: cleanName(name), text, time };
 }

@@ -1,7 +1,7 @@
-// The page around the messages: state of the connection, notices, the composer, the unread count.
-// It knows the document, and nothing of sockets.
+// The page around the messages: state of the connection, notices, the unread count. It knows the
+// document, and nothing of sockets.
 
-import { cleanName } from "./message.js";
+import { Composer } from "./composer.js";
 import { MessageList } from "./list.js";
 
 const STATES = {
@@ -11,14 +11,9 @@ const STATES = {
   offline: "Offline",
 };
 
-const NAME_KEY = "carillon.name";
-
 export class View {
   #status = document.getElementById("status");
   #notice = document.getElementById("notice");
-  #form = document.getElementById("form");
-  #name = document.getElementById("name");
-  #text = document.getElementById("text");
   #title;
   #unread = 0;
 
@@ -26,6 +21,7 @@ export class View {
   constructor({ channel, send }) {
     const newer = document.getElementById("newer");
 
+    this.composer = new Composer(send);
     this.list = new MessageList({
       scroller: document.getElementById("scroller"),
       log: document.getElementById("log"),
@@ -34,21 +30,13 @@ export class View {
     });
     newer.addEventListener("click", () => {
       this.list.toEnd();
-      this.#text.focus();
+      this.composer.focus();
     });
 
     this.#title = channel ? `${channel} · Carillon` : "Carillon";
     document.title = this.#title;
     document.getElementById("channel").textContent = channel ?? "Lobby";
 
-    this.#name.value = recall(NAME_KEY);
-    this.#name.addEventListener("change", () => this.#keepName());
-    this.#text.addEventListener("keydown", (event) => this.#pressed(event));
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (send(this.#name.value, this.#text.value)) this.#text.value = "";
-      this.#text.focus();
-    });
     document.addEventListener("visibilitychange", () => this.#countUnread(0));
   }
 
@@ -63,59 +51,27 @@ export class View {
     this.#status.textContent = STATES[state];
   }
 
-  // Tells the user something that needs attention, with a button if there is something to do.
+  // Tells the user something that needs attention, with a button for what to do about it.
   notify(text, action) {
     const line = document.createElement("p");
+    const button = document.createElement("button");
 
     line.textContent = text;
-    this.#notice.replaceChildren(line);
-    if (!action) return;
-
-    const button = document.createElement("button");
     button.type = "button";
     button.textContent = action.label;
     button.addEventListener("click", () => {
       action.run();
-      this.#text.focus();
+      this.composer.focus();
     });
-    this.#notice.append(button);
+    this.#notice.replaceChildren(line, button);
   }
 
   clearNotice() {
     this.#notice.replaceChildren();
   }
 
-  #pressed(event) {
-    // An Enter that ends the composition of a character (Japanese, Chinese, …) is not meant for us.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    this.#form.requestSubmit();
-  }
-
-  #keepName() {
-    this.#name.value = cleanName(this.#name.value);
-    remember(NAME_KEY, this.#name.value);
-  }
-
   #countUnread(count) {
     this.#unread = count;
     document.title = count > 0 ? `(${count}) ${this.#title}` : this.#title;
-  }
-}
-
-// Storage may be forbidden, full or absent; the page does without.
-function recall(key) {
-  try {
-    return localStorage.getItem(key) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function remember(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // The name lasts as long as the page, then.
   }
 }

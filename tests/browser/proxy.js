@@ -1,13 +1,19 @@
 // What may stand between a browser and the gateway.
 
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import http from "node:http";
+import https from "node:https";
 import net from "node:net";
+import { promisify } from "node:util";
 
-// A load balancer that serves the gateway below a path: /chat/… there is /… here.
-export async function startPrefixProxy(prefix, gateway) {
+// A load balancer that serves the gateway below a path: /chat/… there is /… here. With `isSecure` it
+// speaks https and wss to the browser, with a certificate that nobody knows.
+export async function startPrefixProxy(prefix, gateway, { isSecure = false } = {}) {
   const strip = (url) => (url.startsWith(prefix) ? url.slice(prefix.length - 1) : null);
-  const server = http.createServer((request, response) => {
+  const server = isSecure ? https.createServer(await createCertificate()) : http.createServer();
+
+  server.on("request", (request, response) => {
     const path = strip(request.url);
     if (path === null) return void response.writeHead(404).end();
 
@@ -36,16 +42,30 @@ export async function startPrefixProxy(prefix, gateway) {
     socket.pipe(onward);
     onward.pipe(socket);
   });
-  return { url: `http://127.0.0.1:${server.address().port}${prefix}`, stop };
+  const scheme = isSecure ? "https" : "http";
+  return { url: `${scheme}://127.0.0.1:${server.address().port}${prefix}`, stop };
 }
 
-// A line that can go dead in one direction, and be cut.
+// A fresh key and its own signature on it, for node:https.
+async function createCertificate() {
+  const { stdout } = await promisify(execFile)("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+    ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"],
+    ...["-keyout", "-", "-out", "-"],
+  ]);
+  return { key: stdout, cert: stdout };
+}
+
+// A line that can go dead in one direction or in both, and be cut.
 export async function startLine(gateway) {
   let isMuted = false;
+  const alive = new Set();
   const server = net.createServer((socket) => {
     const onward = connect(gateway, socket, sockets);
-    socket.pipe(onward);
-    onward.on("data", (data) => isMuted || socket.write(data));
+    alive.add(socket);
+    socket.on("data", (data) => alive.has(socket) && onward.write(data));
+    onward.on("data", (data) => !isMuted && alive.has(socket) && socket.write(data));
+    socket.on("close", () => alive.delete(socket));
   });
   const { sockets, stop } = await listen(server);
 
@@ -53,6 +73,8 @@ export async function startLine(gateway) {
     url: `http://127.0.0.1:${server.address().port}/`,
     // From now on nothing comes back from the gateway, though everything gets there.
     mute: () => (isMuted = true),
+    // What is connected goes dead in both directions, and nobody is told; new connections live.
+    die: () => alive.clear(),
     // Breaks what is connected; new connections work both ways.
     cut() {
       isMuted = false;

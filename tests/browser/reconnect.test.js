@@ -6,7 +6,8 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { start } from "../lib/gateway.js";
 import { startLine } from "./proxy.js";
 import {
-  connectClient, eventually, launchBrowser, openChat, openPage, say, shows, stateIs, texts,
+  connectClient, eventually, launchBrowser, openChat, openPage, say, shows, startRestartable, stateIs, texts,
+  waitForever,
 } from "./support.js";
 
 describe("the chat page's connection", () => {
@@ -27,7 +28,7 @@ describe("the chat page's connection", () => {
   const idsOf = (client) => client.received.map((data) => JSON.parse(data).id);
 
   it("comes back after a restart, with what was written meanwhile, in order and once", async () => {
-    gateway = await start();
+    gateway = await startRestartable();
     const { port } = gateway;
     const ada = await openChat(browser, gateway.url, { name: "Ada" });
     const grace = await openChat(browser, gateway.url, { name: "Grace" });
@@ -85,9 +86,9 @@ describe("the chat page's connection", () => {
   });
 
   it("says that it is offline, and connects at once when the network is back", async () => {
-    gateway = await start();
+    gateway = await startRestartable();
     const { port } = gateway;
-    const page = await openChat(browser, gateway.url);
+    const page = await openChat(browser, gateway.url, { script: waitForever });
 
     await gateway.stop();
     await page.context().setOffline(true);
@@ -101,16 +102,10 @@ describe("the chat page's connection", () => {
 
   it("does not wait for its backoff when the network is back or somebody looks", async () => {
     gateway = await start();
-    const page = await openPage(browser, "about:blank");
+    const page = await openPage(browser, "about:blank", { script: waitForever });
     let attempts = 0;
     let isDown = true;
 
-    // A backoff that would never end: only the event can bring the next attempt.
-    await page.addInitScript(() => {
-      const real = window.setTimeout;
-      window.setTimeout = (run, delay) => (delay >= 10_000 ? real(run, delay) : 0);
-      Math.random = () => 0.5;
-    });
     await page.routeWebSocket("**/ws", (socket) => {
       attempts++;
       if (isDown) socket.close({ code: 1013 });
@@ -128,6 +123,29 @@ describe("the chat page's connection", () => {
     await page.evaluate(() => window.dispatchEvent(new Event("online")));
     await stateIs(page, "Connected");
     assert.equal(attempts, 3);
+  });
+
+  it("backs off longer with every attempt in vain, by a random part", async () => {
+    gateway = await start();
+    const page = await openPage(browser, "about:blank", {
+      script: () => {
+        const real = window.setTimeout;
+
+        window.delays = [];
+        Math.random = () => 0.25; // so that no backoff is as long as the deadline of an attempt
+        window.setTimeout = (run, delay) => {
+          if (delay >= 10_000) return real(run, delay);
+          window.delays.push(delay);
+          return real(run, 0);
+        };
+      },
+    });
+
+    await page.routeWebSocket("**/ws", (socket) => socket.close({ code: 1013 }));
+    await page.goto(gateway.url);
+    await page.waitForFunction(() => window.delays.length >= 8);
+    const delays = await page.evaluate(() => window.delays.slice(0, 8));
+    assert.deepEqual(delays, [125, 250, 500, 1000, 2000, 4000, 5000, 5000]);
   });
 
   it("tells the user that the server closed for its policy, and waits for the user", async () => {
@@ -155,22 +173,29 @@ describe("the chat page's connection", () => {
     await eventually(async () => assert.equal(sockets.length, 1));
   });
 
-  it("does not send a message again that is too long for the server, and sends the others", async () => {
+  it("does not send a message again that is too long for the server, and sends the others in order", async () => {
     gateway = await start({ args: ["--max-message-size", "1K"] });
     const page = await openChat(browser, gateway.url);
+    const client = await connectClient(gateway);
+    const long = "x".repeat(1200);
 
-    await say(page, "short", "x".repeat(2000), "short too");
-    await page.locator("#log .note", { hasText: "Not sent: too long for this server" }).waitFor();
-    await stateIs(page, "Connected");
-    await eventually(async () => assert.equal(await page.locator("#outbox li").count(), 0));
-    assert.deepEqual(new Set(await texts(page)), new Set(["short", "x".repeat(2000), "short too"]));
-    const peer = await openChat(browser, gateway.url);
+    await say(page, "short");
+    await shows(page, ["short"]);
+    await say(page, long, "second", "third");
+    await shows(page, ["short", long, "second", "third"]);
+    const unsent = page.locator("#log li", { has: page.locator(".note") });
+    const lines = await unsent.locator(".text, .note").allTextContents();
+    assert.deepEqual(lines, [long, "Not sent: too long for this server"]);
+
     await say(page, "after");
-    await shows(peer, ["after"]);
+    await eventually(async () => assert.equal(client.received.length, 4));
+    const texts = client.received.map((data) => JSON.parse(data).text);
+    assert.deepEqual(texts, ["short", "second", "third", "after"]);
+    client.close();
   });
 
   it("keeps a text in the composer when too many wait", async () => {
-    gateway = await start();
+    gateway = await startRestartable();
     const page = await openChat(browser, gateway.url);
     const { port } = gateway;
 

@@ -2,13 +2,37 @@
 // verbs of a person at the chat page.
 
 import assert from "node:assert/strict";
+import { after, afterEach, before } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
 
+import { start } from "../lib/gateway.js";
+import { freePort } from "../lib/port.js";
+
 const DEADLINE_MS = 20_000;
 const POLL_MS = 20;
+const START_TRIES = 5;
+
+// For the body of a `describe`: a gateway, started with `options`, and a browser for all of its tests.
+// Nobody whom a test has brought in is there in the next one.
+export function useStage(options) {
+  const stage = {};
+
+  before(async () => {
+    stage.gateway = await start(options);
+    stage.browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    for (const context of stage.browser.contexts()) await context.close();
+  });
+  after(async () => {
+    await stage.browser?.close();
+    await stage.gateway?.stop();
+  });
+  return stage;
+}
 
 export function launchBrowser() {
   return chromium.launch({
@@ -26,9 +50,20 @@ export function launchBrowser() {
   });
 }
 
-// Opens a page in a context of its own: another person, with nothing in common but the gateway.
-// `page.problems` collects what a developer would see in red.
-export async function openPage(browser, url, options = {}) {
+// A gateway that can be stopped and followed by another one on its port: start({ port: gateway.port }).
+export async function startRestartable() {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start({ port: await freePort() });
+    } catch (error) {
+      if (attempt === START_TRIES) throw error;
+    }
+  }
+}
+
+// Opens a page in a context of its own: another person, with nothing in common but the gateway. `script`
+// runs in it first. `page.problems` collects what a developer would see in red.
+export async function openPage(browser, url, { script, ...options } = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
 
@@ -38,6 +73,7 @@ export async function openPage(browser, url, options = {}) {
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) page.problems.push(message.text());
   });
+  if (script) await page.addInitScript(script);
   await page.goto(url);
   return page;
 }
@@ -49,6 +85,14 @@ export async function openChat(browser, url, { name, ...options } = {}) {
   await stateIs(page, "Connected");
   if (name) await page.getByLabel("Your name").fill(name);
   return page;
+}
+
+// A script for `openPage`: a backoff that never ends, so that only an event brings the next attempt.
+export function waitForever() {
+  const real = window.setTimeout;
+
+  Math.random = () => 0.4; // so that no backoff is as long as the deadline of an attempt
+  window.setTimeout = (run, delay) => (delay >= 10_000 ? real(run, delay) : 0);
 }
 
 export async function stateIs(page, state) {
@@ -102,6 +146,10 @@ export async function connectClient(gateway, query = "") {
 }
 
 // A message as the chat page sends it.
-export function chatMessage(text, { id = `test-${Math.random().toString(36).slice(2)}`, name = "Tester" } = {}) {
-  return JSON.stringify({ carillon: "chat", id, name, text, time: Date.now() });
+export function chatMessage(text, { id = createId(), name = "Tester", time = Date.now() } = {}) {
+  return JSON.stringify({ carillon: "chat", id, name, text, time });
+}
+
+function createId() {
+  return `test-${Math.random().toString(36).slice(2)}`;
 }

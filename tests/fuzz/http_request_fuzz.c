@@ -84,6 +84,8 @@ static void tell(struct buffer *story, const uint8_t *data, size_t size, size_t 
     http_request_reader_destroy(reader);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const size_t steps[] = {1, 0};

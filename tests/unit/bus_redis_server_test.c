@@ -1,91 +1,5 @@
 /* The Redis bus and servers that are away, refuse, lie, or are reached in other ways. */
-#include "tests/unit/redis_relay.h"
-
-#include "common/random.h"
-
-static const char *const no_files[] = {"--save", "", NULL};
-
-/* One server, one node, perhaps a relay between them. */
-struct pair {
-    struct loop loop;
-    struct server server;
-    struct relay relay;
-    struct node node;
-    size_t turns;
-};
-
-static void pair_start(struct pair *pair)
-{
-    signal(SIGPIPE, SIG_IGN);
-    log_configure(LOG_LOGFMT, getenv("BUS_TEST_LOG") ? LOG_DEBUG : LOG_ERROR);
-    *pair = (struct pair){0};
-    assert_int_equal(loop_init(&pair->loop), 0);
-    server_prepare(&pair->server);
-    node_prepare(&pair->node, 7);
-}
-
-static void pair_open(struct pair *pair, const char *login, const char *path)
-{
-    char url[256];
-
-    snprintf(url, sizeof(url), "redis://%s127.0.0.1:%u%s", login, pair->server.port, path);
-    node_open(&pair->node, &pair->loop, url);
-}
-
-static void pair_open_relay(struct pair *pair)
-{
-    char url[64];
-
-    relay_start(&pair->relay, &pair->loop, &pair->server);
-    snprintf(url, sizeof(url), "redis://localhost:%u", pair->relay.port);
-    node_open(&pair->node, &pair->loop, url);
-}
-
-static void pair_stop(struct pair *pair)
-{
-    node_close(&pair->node, &pair->loop);
-    if (pair->relay.port)
-        relay_stop(&pair->relay);
-    loop_deinit(&pair->loop);
-    server_remove(&pair->server);
-}
-
-static bool node_heard_all(void *context)
-{
-    struct node *node = context;
-
-    return node_has_settled(node) && node->count == node->accepted;
-}
-
-static void assert_texts_in_order(const struct node *node)
-{
-    for (size_t i = 0; i < node->count; i++) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%zu", i);
-        assert_string_equal(node->texts[i], text);
-    }
-}
-
-/* Publishes numbers that follow those published before, and waits until all came back in order. */
-static void pair_talk(struct pair *pair, size_t count)
-{
-    struct node *node = &pair->node;
-
-    run_until(&pair->loop, node_is_up, node);
-    if (!node->subscribed) {
-        node_subscribe(node, CHANNEL);
-        run_until(&pair->loop, node_is_subscribed, node);
-    }
-    for (size_t i = 0; i < count; i++) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%zu", node->started);
-        node_publish(node, CHANNEL, text);
-    }
-    run_until(&pair->loop, node_heard_all, node);
-    assert_texts_in_order(node);
-}
+#include "tests/unit/redis_pair.h"
 
 static bool node_is_full(void *context)
 {
@@ -104,12 +18,8 @@ static void publishes_wait_up_to_the_limit_while_the_server_is_away(void **state
     node_subscribe(node, CHANNEL);
     assert_int_equal(node->subscribed, 0); /* not from inside the call */
     run_until(&pair.loop, node_is_subscribed, node);
-    while (!node_is_full(node)) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%zu", node->started);
-        node_publish(node, CHANNEL, text);
-    }
+    while (!node_is_full(node))
+        node_publish_number(node);
     assert_int_equal(node->full, 1);
     assert_int_equal(node->accepted, 0);
     server_start(&pair.server, no_files);
@@ -117,20 +27,6 @@ static void publishes_wait_up_to_the_limit_while_the_server_is_away(void **state
     assert_int_equal(node->accepted, node->started - 1);
     assert_texts_in_order(node);
     pair_stop(&pair);
-}
-
-static bool has_passed;
-
-static void on_passed(struct bus_barrier *barrier)
-{
-    (void)barrier;
-    has_passed = true;
-}
-
-static bool barrier_has_passed(void *context)
-{
-    (void)context;
-    return has_passed;
 }
 
 static void barrier_passes_after_everything_before_it_was_delivered(void **state)
@@ -242,12 +138,8 @@ static void survive_answer(struct pair *pair, const char *answer, size_t size)
 {
     pair->turns = 0;
     relay_answer(&pair->relay, answer, size);
-    for (size_t i = 0; i < 10; i++) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%zu", pair->node.started);
-        node_publish(&pair->node, CHANNEL, text);
-    }
+    for (size_t i = 0; i < 10; i++)
+        node_publish_number(&pair->node);
     run_until(&pair->loop, went_down_and_some_turns_passed, pair);
     pair->relay.mode = RELAY_PASS;
     pair_talk(pair, 10);
@@ -297,12 +189,8 @@ static void survive_mode(enum relay_mode mode)
     pair_open_relay(&pair);
     pair_talk(&pair, 10);
     pair.relay.mode = mode;
-    for (size_t i = 0; i < 10; i++) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%zu", pair.node.started);
-        node_publish(&pair.node, CHANNEL, text);
-    }
+    for (size_t i = 0; i < 10; i++)
+        node_publish_number(&pair.node);
     run_until(&pair.loop, node_is_down, &pair.node);
     pair.relay.mode = RELAY_PASS;
     pair_talk(&pair, 10);

@@ -484,6 +484,26 @@ static void headers_are_found_in_any_case(void **state)
     assert_int_equal(http_request_header_count(request, "None"), 0);
 }
 
+static void host_is_named_once_or_the_client_is_old(void **state)
+{
+    (void)state;
+    assert_true(http_request_names_host(read_whole("GET / HTTP/1.1\r\nhOST: a\r\n\r\n")));
+    assert_true(http_request_names_host(read_whole("GET / HTTP/1.1\r\nHost:\r\n\r\n")));
+    assert_true(http_request_names_host(read_whole("GET / HTTP/1.0\r\n\r\n")));
+    assert_false(http_request_names_host(read_whole("GET / HTTP/1.1\r\n\r\n")));
+    assert_false(
+        http_request_names_host(read_whole("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n")));
+    assert_false(
+        http_request_names_host(read_whole("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n")));
+}
+
+static void head_is_told_from_get(void **state)
+{
+    (void)state;
+    assert_true(http_request_is_head(read_whole("HEAD / HTTP/1.1\r\n\r\n")));
+    assert_false(http_request_is_head(read_whole("GET / HTTP/1.1\r\n\r\n")));
+}
+
 static void tokens_are_found_in_lists_of_several_headers(void **state)
 {
     (void)state;
@@ -560,6 +580,8 @@ int main(void)
         cmocka_unit_test(too_many_headers_are_431),
         cmocka_unit_test(limit_may_be_above_that_of_the_library),
         WITH_READER(headers_are_found_in_any_case),
+        WITH_READER(host_is_named_once_or_the_client_is_old),
+        WITH_READER(head_is_told_from_get),
         WITH_READER(tokens_are_found_in_lists_of_several_headers),
         cmocka_unit_test(query_values_are_decoded),
         cmocka_unit_test(query_errors_are_told_apart),

@@ -195,11 +195,34 @@ static void reasons_have_their_phrases(void **state)
     assert_string_equal(http_reason(299), "Unknown");
 }
 
+static void line_is_inserted_into_the_response_that_is_meant(void **state)
+{
+    (void)state;
+    static const char line[] = "Later: yes\r\n";
+    static const char start_of_it[] = "HTTP/1.1 404 Not Found\r\nLater: yes\r\nDate: ";
+
+    http_response_append(&output, &(struct http_response){.status = 204});
+
+    size_t start = output.size;
+
+    http_response_append(&output,
+                         &(struct http_response){.status = 404, .body = "x", .body_size = 1});
+    http_response_insert(&output, start, line, sizeof(line) - 1);
+
+    const char *text = text_of(&output);
+
+    expect_line(text + start, "Later: yes");
+    assert_memory_equal(text + start, start_of_it, sizeof(start_of_it) - 1);
+    assert_true(strstr(text, "Later") > text + start);
+    assert_int_equal(text[output.size - 1], 'x');
+}
+
 #define TEST(test) cmocka_unit_test_teardown(test, empty_output)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(line_is_inserted_into_the_response_that_is_meant),
         TEST(response_has_status_headers_and_body),
         TEST(date_is_imf_fixdate_of_now),
         TEST(head_has_the_length_but_not_the_body),

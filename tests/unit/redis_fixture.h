@@ -28,11 +28,17 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/random.h"
 #include "gateway/bus.h"
 
 #define WAIT_LIMIT_MS 60000
 #define CHANNEL       "room"
 #define SERVER_WORDS  16
+
+/* Below the range from which the kernel takes ports for others (ip_local_port_range): while a
+ * server is down, nobody else may come by its port. */
+#define FIRST_PORT 10000
+#define LAST_PORT  29999
 
 /* The server. */
 
@@ -44,16 +50,25 @@ struct server {
     char password[32]; /* of the default user, for our own commands */
 };
 
+static inline bool port_is_free(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_free = bind(handle, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+    close(handle);
+    return is_free;
+}
+
 static inline uint16_t free_port(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint16_t port;
 
-    assert_int_equal(bind(handle, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(handle, (struct sockaddr *)&address, &size), 0);
-    close(handle);
-    return ntohs(address.sin_port);
+    do
+        port = (uint16_t)(FIRST_PORT + random_id() % (LAST_PORT - FIRST_PORT + 1));
+    while (!port_is_free(port));
+    return port;
 }
 
 static inline void server_prepare(struct server *server)
@@ -86,13 +101,20 @@ static inline bool server_answers(const struct server *server)
     return answers;
 }
 
-/* Starts a prepared server with further options, NULL-terminated, and waits until it answers. */
-static inline void server_start(struct server *server, const char *const *options)
+/* REDIS_SERVER names another one that is to be tested, such as valkey-server. */
+static inline const char *server_program(void)
+{
+    const char *program = getenv("REDIS_SERVER");
+
+    return program ? program : "redis-server";
+}
+
+static inline void server_launch(struct server *server, const char *const *options)
 {
     char port[8];
     const char *words[SERVER_WORDS + 16] = {
-        "redis-server", "--bind", "127.0.0.1",       "--port",     port,     "--unixsocket",
-        server->socket, "--dir",  server->directory, "--loglevel", "warning"};
+        server_program(), "--bind", "127.0.0.1",       "--port",     port,     "--unixsocket",
+        server->socket,   "--dir",  server->directory, "--loglevel", "warning"};
     size_t count = 11;
 
     snprintf(port, sizeof(port), "%u", server->port);
@@ -108,11 +130,21 @@ static inline void server_start(struct server *server, const char *const *option
         dup2(null, 0);
         dup2(null, 1);
         dup2(null, 2);
-        execvp(words[0], (char *const *)(uintptr_t)words);
+        execvp(words[0], (char *const *)words);
         _exit(127);
     }
-    for (int i = 0; i < WAIT_LIMIT_MS / 10 && !server_answers(server); i++)
+}
+
+/* Starts a prepared server with further options, NULL-terminated, and waits until it answers. One
+ * that ends at once, because somebody else has its port for a moment, is started again. */
+static inline void server_start(struct server *server, const char *const *options)
+{
+    server_launch(server, options);
+    for (int i = 0; i < WAIT_LIMIT_MS / 10 && !server_answers(server); i++) {
         usleep(10000);
+        if (waitpid(server->pid, NULL, WNOHANG) == server->pid)
+            server_launch(server, options);
+    }
     assert_true(server_answers(server));
 }
 
@@ -165,12 +197,14 @@ struct node {
     char **texts; /* what was delivered on CHANNEL, in order */
     size_t count;
     size_t capacity;
+    size_t heard; /* deliveries on all channels */
     size_t subscribed;
     size_t lost;
     size_t accepted; /* publishes that ended well */
     size_t refused;
     size_t full; /* of them, with UV_ENOBUFS */
     size_t started;
+    size_t ups; /* times that the bus came up */
     bool is_closed;
     uint64_t last_offset;
 };
@@ -184,6 +218,7 @@ static inline void on_deliver(void *context, struct message *message)
 {
     struct node *node = context;
 
+    node->heard++;
     if (strcmp(message->channel, CHANNEL) != 0)
         return;
     assert_true(message->offset > 0 && message->epoch[0] != '\0');
@@ -215,8 +250,8 @@ static inline void on_lost(void *context, const char *channel, size_t size)
 
 static inline void on_state_changed(void *context, enum bus_state state)
 {
-    (void)context;
-    (void)state;
+    if (state == BUS_UP)
+        ((struct node *)context)->ups++;
 }
 
 static inline void on_closed(void *context)
@@ -247,7 +282,7 @@ static inline void node_prepare(struct node *node, uint64_t id)
         .settings = {.node_id = id,
                      .history_size = 100000,
                      .history_ttl_ms = 60000,
-                     .buffer_limit_bytes = 64 * 1024 * 1024,
+                     .buffer_limit_bytes = 64ull * 1024 * 1024,
                      .message_limit_bytes = 65536,
                      .redis_prefix = "test"},
         .events = {on_deliver, on_subscribed, on_lost, on_state_changed},
@@ -356,18 +391,23 @@ struct cluster {
     size_t mark;     /* for conditions */
 };
 
-static inline void cluster_start_with(struct cluster *cluster, const char *const *options,
-                                      uint64_t history_size)
+/* The loop and the server. */
+static inline void cluster_prepare(struct cluster *cluster, const char *const *options)
 {
-    char url[64];
-
     signal(SIGPIPE, SIG_IGN);
     log_configure(LOG_LOGFMT, getenv("BUS_TEST_LOG") ? LOG_DEBUG : LOG_ERROR);
     *cluster = (struct cluster){.per_turn = 2};
     assert_int_equal(loop_init(&cluster->loop), 0);
     server_prepare(&cluster->server);
     server_start(&cluster->server, options);
-    snprintf(url, sizeof(url), "redis://127.0.0.1:%u", cluster->server.port);
+}
+
+/* The nodes, which reach the server on `port`. */
+static inline void cluster_open(struct cluster *cluster, uint16_t port, uint64_t history_size)
+{
+    char url[64];
+
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%u", port);
     for (uint64_t i = 0; i < NODES; i++) {
         struct node *node = &cluster->nodes[i];
 
@@ -378,6 +418,13 @@ static inline void cluster_start_with(struct cluster *cluster, const char *const
         node_subscribe(node, CHANNEL);
         run_until(&cluster->loop, node_is_subscribed, node);
     }
+}
+
+static inline void cluster_start_with(struct cluster *cluster, const char *const *options,
+                                      uint64_t history_size)
+{
+    cluster_prepare(cluster, options);
+    cluster_open(cluster, cluster->server.port, history_size);
 }
 
 static inline void cluster_start(struct cluster *cluster, const char *const *options)

@@ -84,6 +84,11 @@ static void errors_are_told_apart_by_their_first_word(void **state)
     assert_int_equal(redis_fault_of("OOM command not allowed"), REDIS_FAULT_RETRY);
     assert_int_equal(redis_fault_of("GAP"), REDIS_FAULT_RETRY);
     assert_int_equal(redis_fault_of("WRONGTYPE Operation"), REDIS_FAULT_FINAL);
+    assert_int_equal(
+        redis_fault_of("NOPERM this user has no permissions to run the 'evalsha' command"),
+        REDIS_FAULT_SERVER);
+    assert_int_equal(redis_fault_of("NOPERM No permissions to access a key"), REDIS_FAULT_FINAL);
+    assert_int_equal(redis_fault_of("NOPERM"), REDIS_FAULT_FINAL);
     assert_int_equal(redis_fault_of("OOMPH"), REDIS_FAULT_FINAL);
     assert_int_equal(redis_fault_of(""), REDIS_FAULT_FINAL);
 }

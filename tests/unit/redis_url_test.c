@@ -41,6 +41,24 @@ static void parts_of_a_url_are_found(void **state)
     assert_url("redis://user:p@ss@h", "h", 6379, "user", "p@ss", 0);
 }
 
+static void tls_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_tls;
+    } cases[] = {{"redis://h", false}, {"rediss://h", true}, {"redis+unix:///p", false}};
+    struct redis_url url;
+    char error[REDIS_URL_ERROR_LIMIT];
+
+    assert_url("rediss://user:secret@h:1/2", "h", 1, "user", "secret", 2);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(redis_url_parse(&url, cases[i].text, error), 0);
+        assert_int_equal(url.is_tls, cases[i].is_tls);
+        redis_url_deinit(&url);
+    }
+}
+
 static void socket_and_database_are_found(void **state)
 {
     struct redis_url url;
@@ -60,7 +78,7 @@ static void bad_urls_are_refused_without_showing_the_password(void **state)
 {
     static const char *const bad[] = {
         "http://hush",
-        "rediss://:hush@h",
+        "redisss://:hush@h",
         "redis://",
         "redis://:hush@",
         "redis://hush@h",
@@ -116,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_of_a_url_are_found),
+        cmocka_unit_test(tls_is_found),
         cmocka_unit_test(socket_and_database_are_found),
         cmocka_unit_test(bad_urls_are_refused_without_showing_the_password),
         cmocka_unit_test(path_too_long_for_a_socket_is_refused),

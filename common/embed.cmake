@@ -1,0 +1,10 @@
+# cmake -D OUTPUT=FILE.h -D "FILES=DIR/a.html;DIR/b.js" -P embed.cmake: the files as arrays a_html, b_js.
+set(text "/* Made by common/embed.cmake. */\n")
+foreach(file ${FILES})
+    file(READ ${file} bytes HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+    get_filename_component(name ${file} NAME)
+    string(REGEX REPLACE "[^A-Za-z0-9]" "_" array ${name})
+    string(APPEND text "static const unsigned char ${array}[] = {${bytes}};\n")
+endforeach()
+file(WRITE ${OUTPUT} "${text}")

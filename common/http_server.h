@@ -1,0 +1,33 @@
+/*
+ * A small HTTP server for operators and their tools, on the main loop of a program: a handful of
+ * connections at a time; one more is closed. What the requests mean is the owner's.
+ */
+#ifndef COMMON_HTTP_SERVER_H
+#define COMMON_HTTP_SERVER_H
+
+#include <stdint.h>
+
+#include "common/http_exchange.h"
+#include "common/listener.h"
+#include "common/loop.h"
+
+struct http_server;
+
+/*
+ * Listens on `socket` (bound, owned by the server from here on) and answers with `respond`,
+ * `connection_limit` connections at a time. 0 or a libuv error.
+ */
+int http_server_start(struct http_server **server, struct loop *loop, int socket,
+                      uint64_t connection_limit,
+                      enum http_verdict (*respond)(void *context,
+                                                   const struct http_request *request,
+                                                   struct buffer *output),
+                      void *context);
+
+/* Closes listener and connections; memory is freed on the loop. */
+void http_server_stop(struct http_server *server);
+
+/* Times that accepting failed. */
+uint64_t http_server_accept_errors(const struct http_server *server);
+
+#endif

@@ -1,0 +1,78 @@
+#include "common/protobuf_field.h"
+
+#define LONG_VARINT  10 /* bytes, for 64 bits */
+#define SHORT_VARINT 5  /* of a tag or a length */
+
+static bool read_varint(const unsigned char **at, const unsigned char *end, unsigned limit,
+                        uint64_t *value)
+{
+    const unsigned char *from = *at;
+
+    *value = 0;
+    for (unsigned i = 0; i < limit && from < end; i++) {
+        *value |= (uint64_t)(*from & 0x7f) << 7 * i;
+        if ((*from++ & 0x80) == 0) {
+            *at = from;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_fixed(const unsigned char **at, const unsigned char *end, size_t size,
+                       uint64_t *value)
+{
+    if ((size_t)(end - *at) < size)
+        return false;
+    *value = 0;
+    for (size_t i = 0; i < size; i++)
+        *value |= (uint64_t)(*at)[i] << 8 * i;
+    *at += size;
+    return true;
+}
+
+static bool read_bytes(const unsigned char **at, const unsigned char *end,
+                       struct protobuf_field *field)
+{
+    uint64_t size;
+
+    if (!read_varint(at, end, SHORT_VARINT, &size) || size > (size_t)(end - *at))
+        return false;
+    field->data = *at;
+    field->size = (size_t)size;
+    *at += size;
+    return true;
+}
+
+static bool read_value(const unsigned char **at, const unsigned char *end,
+                       struct protobuf_field *field)
+{
+    switch (field->type) {
+    case PROTOBUF_VARINT:
+        return read_varint(at, end, LONG_VARINT, &field->value);
+    case PROTOBUF_FIXED64:
+        return read_fixed(at, end, 8, &field->value);
+    case PROTOBUF_BYTES:
+        return read_bytes(at, end, field);
+    case PROTOBUF_FIXED32:
+        return read_fixed(at, end, 4, &field->value);
+    default: /* groups are no part of proto3 */
+        return false;
+    }
+}
+
+bool protobuf_field_read(const unsigned char **at, const unsigned char *end,
+                         struct protobuf_field *field)
+{
+    const unsigned char *from = *at;
+    uint64_t tag;
+
+    if (!read_varint(&from, end, SHORT_VARINT, &tag))
+        return false;
+    field->number = tag >> 3;
+    field->type = (enum protobuf_wire_type)(tag & 7);
+    if (field->number == 0 || !read_value(&from, end, field))
+        return false;
+    *at = from;
+    return true;
+}

@@ -1,0 +1,271 @@
+/*
+ * WebSocket over the socket: frames in are messages for the session or control frames for us, and
+ * whatever goes out to an open connection goes through has_room.
+ */
+#include <string.h>
+
+#include "gateway/connection_inside.h"
+#include "gateway/peer_log.h"
+
+/* Sends a close frame and forgets the channel; what the peer still says no longer counts. */
+static void send_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT];
+    size_t size = websocket_write_close(frame, code, reason);
+
+    session_close(&connection->session);
+    connection_set_state(connection, CLOSING);
+    connection->closing_ms = now_ms(connection);
+    metric_add(stats_close(stats_of(connection), code), 1);
+    stream_set_mark(&connection->stream, &connection->mark);
+    connection_wait(connection, config_of(connection)->close_timeout_ms);
+    connection_send(connection, frame, size);
+}
+
+/* Sends the first close frame of the two. */
+static void dismiss(struct connection *connection, uint16_t code, const char *reason)
+{
+    peer_log_closing(connection_peer(connection), code, reason, loop_now_ms(loop_of(connection)));
+    send_close(connection, code, reason);
+}
+
+void connection_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    if (!is_open(connection))
+        return;
+    dismiss(connection, code, reason);
+    if (connection->state == CLOSING && stream_start(&connection->stream))
+        connection_end(connection);
+}
+
+/* After a protocol error nothing that follows can be understood, so no answer is waited for. */
+static void fail(struct connection *connection, uint16_t code, const char *reason)
+{
+    if (is_open(connection))
+        dismiss(connection, code, reason);
+    if (connection->state == CLOSING)
+        connection_linger(connection);
+}
+
+static void note_slow(struct connection *connection, size_t queued_bytes, bool is_closed)
+{
+    struct slow_client *place;
+
+    metric_add(&stats_of(connection)->queues_high, 1);
+    if (slow_clients_note(&connection->host->slow, connection->id, queued_bytes, is_closed,
+                          loop_now_ms(loop_of(connection)), &place))
+        peer_address(connection_peer(connection), place->address);
+}
+
+/*
+ * Whether more may be sent to an open connection; a client too slow for that is closed. What is
+ * sent may pass the limit, because also who reads at once may be sent two of the largest messages
+ * in a row, but nothing is put on top of so much. So a queue holds the limit and one tick at most.
+ */
+static bool has_room(struct connection *connection)
+{
+    size_t queued_bytes = stream_queued_bytes(&connection->stream);
+    uint64_t limit_bytes = config_of(connection)->send_queue_limit;
+
+    if (queued_bytes > limit_bytes / 2)
+        note_slow(connection, queued_bytes, queued_bytes > limit_bytes);
+    if (queued_bytes <= limit_bytes)
+        return true;
+    metric_add(&stats_of(connection)->slow_consumers, 1);
+    stream_drop_queued(&connection->stream);
+    connection_close(connection, WEBSOCKET_CLOSE_TRY_LATER, "too slow a reader");
+    return false;
+}
+
+static void send_pong(struct connection *connection, const unsigned char *frame, size_t size)
+{
+    if (!has_room(connection))
+        return;
+    connection_send(connection, frame, size);
+    if (connection->state == CLOSED)
+        return;
+    if (stream_queued_bytes(&connection->stream) == 0) {
+        connection_forget_pong(connection);
+        return;
+    }
+    if (!connection->pong)
+        connection->pong = memory_allocate(sizeof(*connection->pong));
+    connection->pong->position = connection->stream.written_bytes;
+    connection->pong->size = 0;
+}
+
+static void answer_ping(struct connection *connection, const struct websocket_frame *ping)
+{
+    struct late_pong *late = connection->pong;
+    bool is_late = late && stream_sent_bytes(&connection->stream) < late->position;
+    unsigned char own[sizeof(late->frame)];
+    unsigned char *frame = is_late ? late->frame : own;
+
+    frame[0] = 0x80 | WEBSOCKET_PONG;
+    frame[1] = (unsigned char)ping->size;
+    if (ping->size > 0)
+        memcpy(frame + 2, ping->data, ping->size);
+    if (is_late)
+        late->size = 2 + ping->size;
+    else
+        send_pong(connection, frame, 2 + ping->size);
+}
+
+void connection_send_late_pong(struct connection *connection)
+{
+    struct late_pong *late = connection->pong;
+
+    connection->pong = NULL;
+    if (late && late->size > 0)
+        send_pong(connection, late->frame, late->size);
+    memory_free(late);
+}
+
+static void on_control(struct connection *connection, const struct websocket_frame *frame)
+{
+    switch (frame->opcode) {
+    case WEBSOCKET_PING:
+        if (is_open(connection) && session_charge(&connection->session))
+            answer_ping(connection, frame);
+        return;
+    case WEBSOCKET_CLOSE:
+        if (is_open(connection)) {
+            peer_log_ended(connection_peer(connection), "closed by the peer");
+            send_close(connection, frame->close_code, "");
+        }
+        if (connection->state == CLOSING)
+            connection_linger(connection);
+        return;
+    default: /* a pong: it counted as a sign of life */
+        if (is_open(connection))
+            session_charge(&connection->session);
+        return;
+    }
+}
+
+void connection_read_frames(struct connection *connection, unsigned char *data, size_t size)
+{
+    struct websocket_frame frame;
+
+    while (is_open(connection) || connection->state == CLOSING) {
+        enum websocket_event event = websocket_read(
+            &connection->reader, &data, &size, config_of(connection)->max_message_size, &frame);
+
+        if (event == WEBSOCKET_MORE) {
+            websocket_reader_note(&connection->reader, now_ms(connection));
+            return;
+        }
+        if (is_open(connection))
+            life_sign(&connection->life, now_ms(connection));
+        if (event == WEBSOCKET_ERROR)
+            fail(connection, frame.close_code, frame.reason);
+        else if (event == WEBSOCKET_CONTROL)
+            on_control(connection, &frame);
+        else if (is_open(connection))
+            session_message(&connection->session, frame.opcode, frame.data, frame.size);
+    }
+}
+
+static void on_session_opened(struct session *session, int error)
+{
+    struct connection *connection = of_session(session);
+
+    if (connection->state != JOINING)
+        return;
+    if (error) {
+        metric_add(&stats_of(connection)->handshakes_refused, 1);
+        connection_refuse(connection, "this gateway takes no more channels at present");
+        return;
+    }
+
+    struct http_phase *http = connection->http;
+    struct buffer early = http->early;
+
+    http->early = (struct buffer){0};
+    connection->http = NULL;
+    connection_set_state(connection, OPEN);
+    peer_log_opened(connection_peer(connection));
+    metric_add(&stats_of(connection)->handshakes, 1);
+    metric_add(&stats_of(connection)->websockets, 1);
+    connection_send(connection, http->accept.data, http->accept.size);
+    http_phase_destroy(http);
+    if (connection->state == OPEN) {
+        life_sign(&connection->life, now_ms(connection));
+        connection_wait(connection, config_of(connection)->ping_interval_ms);
+        if (stream_start(&connection->stream))
+            connection_end(connection);
+        else
+            connection_read_frames(connection, early.data, early.size);
+    }
+    buffer_deinit(&early);
+}
+
+static void on_session_send(struct session *session, struct block *frames, size_t messages)
+{
+    struct connection *connection = of_session(session);
+
+    if (!is_open(connection) || !has_room(connection))
+        return;
+    metric_add(&stats_of(connection)->deliveries, messages);
+    metric_add(&stats_of(connection)->bytes_sent, frames->size);
+
+    int error = stream_write(&connection->stream, frames, 0);
+
+    if (error)
+        connection_lose(connection, uv_err_name(error));
+}
+
+static void on_session_close(struct session *session, uint16_t code, const char *reason)
+{
+    connection_close(of_session(session), code, reason);
+}
+
+static void on_session_settled(struct session *session)
+{
+    connection_free_if_done(of_session(session));
+}
+
+const struct session_events connection_session_events = {
+    .opened = on_session_opened,
+    .send = on_session_send,
+    .close = on_session_close,
+    .settled = on_session_settled,
+};
+
+static void ping(struct connection *connection)
+{
+    static const unsigned char frame[2] = {0x80 | WEBSOCKET_PING, 0};
+
+    if (!has_room(connection))
+        return;
+    stream_set_mark(&connection->stream, &connection->mark);
+    connection_send(connection, frame, sizeof(frame));
+}
+
+void connection_check_life(struct connection *connection)
+{
+    static const char too_long[] = "the message took too long to arrive";
+    const struct config *config = config_of(connection);
+    uint64_t patience_ms = config->ping_interval_ms + config->pong_timeout_ms;
+    uint64_t stalled_ms = websocket_reader_stalled_ms(&connection->reader, now_ms(connection));
+    bool has_moved =
+        connection->life.is_asked && stream_has_moved(&connection->stream, &connection->mark);
+    uint64_t wait_ms;
+    enum life_verdict verdict =
+        life_check(&connection->life, now_ms(connection), has_moved, config, &wait_ms);
+
+    if (stalled_ms >= patience_ms) {
+        fail(connection, WEBSOCKET_CLOSE_POLICY, too_long);
+    } else if (verdict == LIFE_OVER) {
+        metric_add(&stats_of(connection)->dead_peers, 1);
+        if (connection->reader.partial)
+            fail(connection, WEBSOCKET_CLOSE_POLICY, too_long);
+        else
+            connection_lose(connection, "no answer to a ping");
+    } else {
+        connection_wait(connection,
+                        wait_ms < patience_ms - stalled_ms ? wait_ms : patience_ms - stalled_ms);
+        if (verdict == LIFE_ASK)
+            ping(connection);
+    }
+}

@@ -1,0 +1,168 @@
+#include "gateway/http_phase.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/http_response.h"
+#include "common/memory.h"
+#include "gateway/base_path.h"
+#include "gateway/handshake.h"
+
+#define OUTSIDE "" /* a path that nothing lies at */
+
+struct http_phase *http_phase_create(const struct session_host *sessions,
+                                     const struct status *status, bool is_tls,
+                                     const struct sockaddr_storage *proxy)
+{
+    struct http_phase *http = memory_zeroed(1, sizeof(*http));
+
+    http->sessions = sessions;
+    http->status = status;
+    http->is_tls = is_tls;
+    if (proxy) {
+        http->proxied = memory_zeroed(1, sizeof(*http->proxied));
+        http->proxied->peer = *proxy;
+    }
+    http_exchange_init(&http->exchange, sessions->settings->config.max_header_size);
+    return http;
+}
+
+void http_phase_destroy(struct http_phase *http)
+{
+    if (!http)
+        return;
+    http_exchange_deinit(&http->exchange);
+    buffer_deinit(&http->accept);
+    buffer_deinit(&http->early);
+    memory_free(http->proxied);
+    memory_free(http);
+}
+
+static enum http_verdict refuse(struct http_phase *http, const struct http_request *request,
+                                int status, const char *message, struct buffer *output)
+{
+    metric_add(&http->sessions->stats->handshakes_refused, 1);
+    handshake_append_refusal(request, status, message, output);
+    http->refusal = message;
+    http->refused_status = status;
+    http->exchange.must_end = true;
+    return HTTP_ANSWERED;
+}
+
+/* NULL where there is no proxy who could say anything. */
+static struct forwarded *read_forwarded(struct http_phase *http, const struct http_request *request)
+{
+    const struct settings *settings = http->sessions->settings;
+
+    if (!http->proxied)
+        return NULL;
+    forwarded_read(request, &settings->trusted,
+                   (enum forwarded_family)settings->config.forwarded_header,
+                   (const struct sockaddr *)&http->proxied->peer, &http->proxied->forwarded);
+    return &http->proxied->forwarded;
+}
+
+static enum http_verdict respond_below(struct http_phase *http, const struct http_request *request,
+                                       struct buffer *output)
+{
+    const struct settings *settings = http->sessions->settings;
+    bool wants_upgrade = http_request_header_has_token(request, "upgrade", "websocket");
+    const char *message = NULL;
+
+    if (!wants_upgrade && strcmp(request->path, "/ws") != 0) {
+        metric_add(&http->sessions->stats->http_requests, 1);
+        site_respond(settings, http->status, request, output);
+        return HTTP_ANSWERED;
+    }
+    if (http_request_names_host(request) && !session_serves(request->path))
+        return refuse(http, request, 404, "there is no WebSocket at this path", output);
+
+    struct forwarded *forwarded = read_forwarded(http, request);
+    int status = handshake_check(request, &settings->config.allow_origin, forwarded, &message);
+
+    if (status != 101)
+        return refuse(http, request, status, message, output);
+    status = session_channel(request, settings, http->channel, &http->channel_size, &message);
+    if (status)
+        return refuse(http, request, status, message, output);
+    handshake_append_accept(request, NULL, &http->accept);
+    return HTTP_TAKEN;
+}
+
+/* A page's relative addresses are below the base only where that ends in a slash. */
+static void redirect_to_base(const struct http_phase *http, const struct http_request *request,
+                             struct buffer *output)
+{
+    struct buffer headers = {0};
+
+    buffer_printf(&headers, "Location: %s/%s%s\r\n", http->sessions->settings->config.base_path,
+                  request->query[0] != '\0' ? "?" : "", request->query);
+    buffer_append(&headers, "", 1);
+    http_response_append_error(output, 308, (const char *)headers.data,
+                               "the page is at the address with a slash at its end",
+                               http_request_is_head(request), request->keep_alive);
+    buffer_deinit(&headers);
+}
+
+static enum http_verdict answer(struct http_phase *http, const struct http_request *request,
+                                struct buffer *output)
+{
+    const char *path = base_path_strip(http->sessions->settings->config.base_path, request->path);
+    struct http_request below = *request;
+    bool wants_upgrade = http_request_header_has_token(request, "upgrade", "websocket");
+
+    if (path && path[0] == '\0' && !wants_upgrade && http_request_names_host(request)) {
+        metric_add(&http->sessions->stats->http_requests, 1);
+        redirect_to_base(http, request, output);
+        return HTTP_ANSWERED;
+    }
+    below.path = !path ? OUTSIDE : path[0] == '\0' ? "/" : path;
+    return respond_below(http, &below, output);
+}
+
+/* Whether the client sent it over TLS: to the proxy, where that says so, or else to us. */
+static bool is_secure(struct http_phase *http, const struct http_request *request)
+{
+    const struct forwarded *forwarded = read_forwarded(http, request);
+
+    if (forwarded && forwarded->scheme)
+        return strcmp(forwarded->scheme, "https") == 0;
+    return http->is_tls;
+}
+
+/* RFC 6797 §7: in every answer over TLS, and in none without. */
+static void demand_tls(struct buffer *output, size_t start, uint64_t time_ms)
+{
+    char line[80];
+
+    int size = snprintf(line, sizeof(line), "Strict-Transport-Security: max-age=%llu\r\n",
+                        (unsigned long long)time_ms / 1000);
+    http_response_insert(output, start, line, (size_t)size);
+}
+
+static enum http_verdict respond(void *context, const struct http_request *request,
+                                 struct buffer *output)
+{
+    struct http_phase *http = context;
+    uint64_t hsts_ms = http->sessions->settings->config.hsts_ms;
+    size_t start = output->size;
+    enum http_verdict verdict = answer(http, request, output);
+
+    if (hsts_ms > 0 && is_secure(http, request)) {
+        if (verdict == HTTP_TAKEN)
+            demand_tls(&http->accept, 0, hsts_ms);
+        else
+            demand_tls(output, start, hsts_ms);
+    }
+    return verdict;
+}
+
+bool http_phase_feed(struct http_phase *http, const unsigned char *data, size_t size)
+{
+    bool taken;
+    size_t used = http_exchange_feed(&http->exchange, data, size, respond, http, &taken);
+
+    if (taken)
+        buffer_append(&http->early, data + used, size - used);
+    return taken;
+}

@@ -1,0 +1,259 @@
+/* What the files of a shard tell each other: shard.c (links, time, who is who), owner.c (requests,
+ * publishing, delivery), ask.c (presence and history), mirror.c (copies at other routers), claim.c
+ * and yield.c (who owns what), stray.c (what two owners leave behind). */
+#ifndef ROUTER_SHARD_PARTS_H
+#define ROUTER_SHARD_PARTS_H
+
+#include "router/place.h"
+#include "router/shard.h"
+
+/* A gateway's subscription to a channel that we own. */
+struct subscriber {
+    struct list link;      /* in the place's */
+    struct list link_link; /* in the gateway link's */
+    struct place *place;
+    struct shard_link *gateway;
+};
+
+enum waiting_kind {
+    WAITING_PUBLISH,
+    WAITING_STRAY,
+    WAITING_SUBSCRIBE,
+    WAITING_PRESENCE,
+    WAITING_HISTORY,
+};
+
+/* A request that cannot be answered yet: parked until its channel has an owner, or pending until it
+ * is committed. */
+struct waiting {
+    struct list link;      /* in the place's parked or pending */
+    struct list link_link; /* in the gateway link's */
+    struct place *place;
+    struct shard_link *gateway; /* NULL once it is gone */
+    enum waiting_kind kind;
+    struct message *message; /* NULL for a subscription, and for a publish that is a repetition */
+    uint64_t sequence;       /* of a presence or history ask: its request */
+    uint64_t after;
+    uint64_t limit; /* of a history ask, as is is_reverse */
+    bool is_reverse;
+    uint64_t offset;       /* pending: when this is committed; parked: where the asker stands */
+    uint64_t acknowledged; /* of a subscription: a sequence, or 0 */
+    uint64_t told;         /* pending: the offset for the answer; 0 if unknown */
+    size_t cost;
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
+};
+
+/* shard.c */
+
+/* The place of that name, or NULL. */
+struct place *shard_find(struct shard *shard, const char *name, size_t name_size);
+
+/* The same, created if need be; NULL where there are too many. */
+/* What channels and subscriptions take. */
+uint64_t shard_place_bytes(const struct shard *shard);
+
+/* True where there may be more of them. */
+bool shard_has_place_room(const struct shard *shard);
+
+struct place *shard_find_or_create(struct shard *shard, const char *name, size_t name_size);
+
+/* Frees a place that holds nothing and is nothing to anybody. */
+void shard_drop_if_empty(struct shard *shard, struct place *place);
+
+void shard_set_role(struct place *place, enum place_role role);
+
+struct node *shard_node(struct shard *shard, uint64_t id);
+
+/* True where `one` (NULL: ourselves) is the better place for the channel. */
+bool shard_ranks(const struct shard *shard, const struct place *place, const struct node *one,
+                 const struct node *other);
+
+/* The best router for the channel of those that are linked and not leaving; NULL: ourselves. A
+ * router that is leaving itself is best only where there is no other. */
+struct node *shard_best(const struct shard *shard, const struct place *place);
+
+/* The best other router for the channel, or NULL where there is none. */
+struct node *shard_best_other(const struct shard *shard, const struct place *place);
+
+uint64_t shard_node_id(const struct shard *shard, const struct node *node);
+
+void shard_send(struct shard *shard, struct node *node, const struct router_frame *frame);
+void shard_send_link(struct shard *shard, struct shard_link *link,
+                     const struct router_frame *frame);
+
+/* An id or epoch that was never used before. */
+void shard_fresh_epoch(struct shard *shard, char epoch[MESSAGE_EPOCH_LIMIT + 1]);
+
+/* owner.c */
+
+void owner_subscribe(struct shard *shard, struct shard_link *gateway,
+                     const struct router_frame *frame);
+void owner_unsubscribe(struct shard *shard, struct shard_link *gateway,
+                       const struct router_frame *frame);
+void owner_publish(struct shard *shard, struct shard_link *gateway,
+                   const struct router_frame *frame);
+
+/* A gateway is gone, and with it what it wanted. */
+void owner_gateway_down(struct shard *shard, struct shard_link *gateway);
+
+/* Commits what may be committed by now. */
+void owner_commit(struct place *place);
+
+/* True where anything waits for an owner: a gateway that is still there, or a stray. */
+bool owner_is_awaited(const struct place *place);
+
+/* The place has an owner, ourselves: serves what was parked. */
+void owner_serve_parked(struct place *place);
+
+/* Sends whoever waits or listens to another router (or, with our own id, to ask anew), and forgets
+ * who is there: their gateways say so anew where they are sent. Strays stay. */
+void owner_send_away(struct place *place, uint64_t node);
+
+/* What to do with a request for a channel. */
+enum owner_turn {
+    TURN_SERVE,
+    TURN_PARK, /* owner_park */
+    TURN_AWAY, /* to `node` */
+};
+
+/* Decides that; may start a claim. */
+enum owner_turn owner_turn(struct place *place, bool insists, uint64_t *node);
+
+/* Keeps a request until the channel has an owner. */
+struct waiting *owner_park(struct place *place, struct shard_link *gateway, enum waiting_kind kind,
+                           struct message *message);
+
+/* Frees a request, answered or not. */
+void owner_forget(struct waiting *waiting);
+
+/* Appends a new message; its publisher's gateway, if there is one, is told when it is committed. */
+void owner_append(struct place *place, struct shard_link *gateway, struct message *message);
+
+/* True where a request with so many bytes of data may wait. */
+bool owner_has_room(const struct shard *shard, size_t bytes);
+
+/* ask.c */
+
+/* Takes a frame of a gateway about presence or history; false if it is none. */
+bool ask_receive(struct shard *shard, struct shard_link *gateway, const struct router_frame *frame);
+
+/* Answers an ask that was parked: we own the channel now, or it is at `node`. */
+void ask_serve_parked(const struct waiting *waiting);
+void ask_send_away(const struct waiting *waiting, uint64_t node);
+
+/* mirror.c: the owner's side, */
+
+/* There is no mirror: decides whether there can be one. */
+void mirror_want(struct place *place);
+/* Asks the best router at once. */
+void mirror_open(struct place *place);
+/* Asks those that places want, as many as may be under way. */
+void mirror_open_wanted(struct shard *shard);
+/* A message was appended. */
+void mirror_append(struct place *place, struct message *message);
+/* Asks the mirror to be none any more; true if nothing need be waited for. */
+bool mirror_close(struct place *place);
+/* The channel is forgotten, and so is the mirror; nothing is waited for. */
+void mirror_forget(struct place *place);
+/* The mirror becomes the owner, or is one already. */
+void mirror_release(struct place *place);
+void mirror_receive_have(struct place *place, struct node *node, const struct router_frame *frame);
+void mirror_receive_mirrored(struct place *place, struct node *node,
+                             const struct router_frame *frame);
+void mirror_receive_closed(struct place *place, struct node *node);
+/* True where all up to the newest message may be committed. */
+bool mirror_is_settled(const struct place *place);
+/* The newest offset that may be committed. */
+uint64_t mirror_commit_limit(const struct place *place);
+/* True unless a lost mirror may still think that it is one. */
+bool mirror_is_unfenced(const struct place *place);
+void mirror_fences_expire(struct shard *shard);
+
+/* and the mirror's side: */
+
+void mirror_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame);
+void mirror_receive_close(struct place *place, struct node *node, const struct router_frame *frame);
+/* The next message of a copy that comes in; false if it does not belong. */
+bool mirror_receive_entry(struct place *place, struct node *node, struct message *message);
+void mirror_send_acks(struct shard *shard);
+/* From here on `node` sends what the copy lacks. */
+void mirror_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
+/* Nothing more comes from the source; the certificate ends with it. */
+void mirror_detach(struct place *place);
+/* A link to a router is gone; one that was gone is there again; its fate is decided. */
+void mirror_node_lost(struct shard *shard, struct node *node);
+void mirror_node_up(struct node *node);
+void mirror_node_decided(struct node *node);
+
+/* claim.c */
+
+/* Starts to claim a PLACE_COPY, or claims one anew that we own. */
+void claim_start(struct place *place, bool insists);
+/* Where strays wait, or for long nobody has asked for what may be the only copy, an heir's too, and
+ * we do not own the channel: claims it for that. Not while no other router is there: what goes on
+ * may be out of sight. */
+void claim_for_strays(struct place *place);
+/* The place goes, whatever was under way. */
+void claim_abandon(struct place *place);
+bool claim_is_settling(const struct place *place);
+bool claim_insists(const struct place *place);
+/* Another router goes on with it. */
+void claim_give_up(struct place *place, uint64_t node);
+void claim_receive_head(struct place *place, struct node *node, const struct router_frame *frame);
+void claim_receive_given(struct shard *shard, struct node *node, const struct router_frame *frame);
+void claim_receive_owning(struct shard *shard, struct node *node, const struct router_frame *frame);
+void claim_receive_offer(struct shard *shard, const struct router_frame *frame);
+/* All strays of an owner that was relieved are here. */
+void claim_relieved(struct place *place, const struct node *node);
+/* What came from another router is whole. */
+void claim_given_whole(struct place *place);
+/* The mirror has changed: is there, is gone, has ended, is no fence any more. */
+void claim_mirror_changed(struct place *place);
+void claim_node_up(struct shard *shard, struct node *node);
+void claim_node_lost(struct shard *shard, struct node *node);
+/* A node's fate is decided: what waited for that goes on. */
+void claim_fate_decided(struct shard *shard);
+void claim_tell_owning(struct shard *shard, struct node *node);
+void claim_offer_all(struct shard *shard);
+
+/* stray.c */
+
+/* True where strays wait. */
+bool stray_waits(const struct place *place);
+
+/* True where a publisher's message of that sequence, or a later one, is among them. */
+bool stray_has(const struct place *place, uint64_t publisher, uint64_t sequence);
+
+/* Publishes one, unless the history has it: the place has the title, and is about to be the owner
+ * or to give it away. */
+void stray_publish(struct place *place, const struct message *stray);
+/* The same of all that wait. */
+void stray_publish_all(struct place *place);
+/* The shard ends. */
+void stray_forget_all(struct place *place);
+/* Whoever had the title is out of sight: ours may be the only copy. */
+void stray_doubt(struct place *place);
+/* A better copy is about to take the place of ours: parks what nobody else has. */
+void stray_park_own(struct place *place, const struct router_lineage *better);
+/* A router gave us a copy and its title, and we want no more of it than its strays. */
+void stray_expect(struct place *place, struct node *node, const struct router_frame *frame);
+/* Takes the next message of that copy; false if it is none. */
+bool stray_receive(struct place *place, const struct node *node, struct message *message);
+/* A link is gone, and what was on its way. */
+void stray_node_lost(struct place *place, const struct node *node);
+
+/* yield.c */
+
+void yield_receive_inquire(struct shard *shard, struct node *node,
+                           const struct router_frame *frame);
+void yield_receive_take(struct shard *shard, struct node *node, const struct router_frame *frame);
+/* True while it may still turn out that our own copy is the heir. */
+bool yield_is_undecided(const struct place *place);
+/* Of a place that is being given: the mirror has ended, perhaps; the taker is gone before it had
+ * anything. */
+void yield_mirror_changed(struct place *place);
+void yield_taker_lost(struct place *place);
+/* A node's fate is decided: inquiries that waited for that are answered. */
+void yield_fate_decided(struct shard *shard);
+
+#endif

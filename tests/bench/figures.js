@@ -1,0 +1,60 @@
+// What is taken from the generator's reports, and how it is compared. A run that failed lacks figures
+// (a server that died was not measured): they are NaN here, and "-" in the table.
+
+export const figures = {
+  messages: { name: "messages/s", of: (report) => report.deliveries_per_second / report.clients, digits: 0 },
+  throughput: { name: "deliveries/s", of: (report) => report.deliveries_per_second, digits: 0 },
+  cpu: { name: "CPU ns/delivery", of: (report) => report.server?.cpu_ns_per_delivery, digits: 0 },
+  // Of whoever hands the messages on to the servers of all clients.
+  busCpu: {
+    name: "CPU us/message",
+    of: (report) => (report.server?.cpu_ns_per_delivery * report.clients) / 1e3,
+    digits: 2,
+  },
+  p50: { name: "p50 ms", of: (report) => report.latency_ns.p50 / 1e6, digits: 3 },
+  p99: { name: "p99 ms", of: (report) => report.latency_ns.p99 / 1e6, digits: 3 },
+  memory: {
+    name: "bytes/connection",
+    of: (report) => report.server?.bytes_per_connection,
+    digits: 0,
+  },
+};
+
+// Of the runs that have the figure; NaN if none has.
+export function median(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  if (sorted.length === 0) return NaN;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+// The median of the ratios of neighbouring turns: what slows the machine for a while slows both.
+export function ratio(ours, theirs, figure) {
+  return median(ours.map((report, round) => figure.of(report) / figure.of(theirs[round])));
+}
+
+function text(value, digits) {
+  return Number.isFinite(value) ? value.toFixed(digits) : "-";
+}
+
+// One line for each server, behind the line of the heads. `reports` maps servers to what their turns
+// gave; beside the figures of others stands the ratio of the first server's to theirs. Where the first one is
+// the `reference`, it is that of theirs to it.
+export function table(reports, columns, reference) {
+  const rows = [["", ...columns.map((figure) => figure.name)]];
+  const [[first, ours]] = reports;
+  for (const [server, theirs] of reports) {
+    const pair = reference ? [theirs, ours] : [ours, theirs];
+    const values = columns.map((figure) => {
+      const value = text(median(theirs.map(figure.of)), figure.digits);
+      return server === first ? value : `${value} (${text(ratio(...pair, figure), 2)})`;
+    });
+    rows.push([server.name, ...values]);
+  }
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
+      .join("  "),
+  );
+}

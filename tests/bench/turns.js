@@ -1,0 +1,77 @@
+// Servers that take turns under the same load, what is printed of it, and the tally of the checks.
+
+import { cpus, release, totalmem } from "node:os";
+import { table } from "./figures.js";
+
+// What `run` hands over: the build directory, and perhaps --quick.
+export function readCommandLine(command) {
+  const [build, ...options] = process.argv.slice(2);
+  const isQuick = options.length === 1 && options[0] === "--quick";
+  if (!build || (options.length > 0 && !isQuick)) {
+    console.error(`Usage: ${command} [--quick]`);
+    process.exit(2);
+  }
+  return { build, isQuick };
+}
+
+const tally = { passed: 0, failed: 0, skipped: 0 };
+
+export function check(what, isGood) {
+  tally[isGood ? "passed" : "failed"]++;
+  console.log(`  ${isGood ? "ok    " : "FAILED"} ${what}`);
+}
+
+function checkMark(mark, reports) {
+  const value = mark.value(reports);
+  const isKnown = Number.isFinite(value);
+  const what = `${mark.name}: ${isKnown ? value.toFixed(value < 10 ? 2 : 0) : "not measured"}`;
+  if (mark.unfit) {
+    tally.skipped++;
+    console.log(`  SKIPPED ${what}, but ${mark.unfit}`);
+  } else {
+    check(what, isKnown && mark.holds(value));
+  }
+}
+
+// The servers take turns, so that what else the machine does meets all of them.
+export async function takeTurns(programs, { servers, load, rounds }) {
+  const reports = new Map(servers.map((server) => [server, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const server of servers) reports.get(server).push(await programs.measure(server, load));
+  }
+  return reports;
+}
+
+export function checkDelivery(reports) {
+  for (const [server, list] of reports) {
+    const bad = list.find((report) => !report.check.passed || report.status !== 0);
+    check(
+      `${server.name}: every message at every client, once and in one order` +
+        (bad ? `: ${bad.check.trouble}` : ""),
+      !bad,
+    );
+  }
+}
+
+export function describeMachine(placement) {
+  const list = cpus();
+  console.log(`machine: ${list.length} x ${list[0].model}, ${(totalmem() / 2 ** 30).toFixed(1)} GiB`);
+  console.log(`kernel:  ${release()}`);
+  console.log(placement);
+}
+
+// A scenario is what takeTurns takes, with `name`, `figures` and `marks`; see table() for `reference`.
+export async function runScenario(programs, scenario) {
+  console.log(`${scenario.name} (${scenario.rounds} rounds)`);
+  const reports = await takeTurns(programs, scenario);
+  checkDelivery(reports);
+  for (const line of table(reports, scenario.figures, scenario.reference)) console.log(`  ${line}`);
+  for (const mark of scenario.marks) checkMark(mark, reports);
+  console.log("");
+}
+
+export function finish() {
+  const { passed, failed, skipped } = tally;
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}

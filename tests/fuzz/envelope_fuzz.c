@@ -1,0 +1,103 @@
+/*
+ * Envelopes come from a Redis that others can write to. What is accepted keeps its limits, survives
+ * being packed and read again, and is what protobuf-c reads; what protobuf-c writes is accepted.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common/envelope.h"
+#include "common/utf8.h"
+#include "proto/bus.pb-c.h"
+
+#define DATA_LIMIT 1024
+
+static void compare(const struct message *one, const struct message *two)
+{
+    assert(one->kind == two->kind);
+    assert(one->offset == two->offset);
+    assert(one->time_ms == two->time_ms);
+    assert(one->publisher == two->publisher);
+    assert(one->sequence == two->sequence);
+    assert(strcmp(one->epoch, two->epoch) == 0);
+    assert(one->channel_size == two->channel_size);
+    assert(memcmp(one->channel, two->channel, one->channel_size) == 0);
+    assert(one->data_size == two->data_size);
+    assert(one->data_size == 0 || memcmp(one->data, two->data, one->data_size) == 0);
+}
+
+static bool is_good(const Carillon__Bus__Envelope *envelope)
+{
+    for (const char *at = envelope->epoch; *at != '\0'; at++) {
+        if (*at <= ' ' || *at > '~')
+            return false;
+    }
+    return strlen(envelope->epoch) <= MESSAGE_EPOCH_LIMIT && envelope->publisher != 0 &&
+           channel_name_is_valid(envelope->channel, strlen(envelope->channel)) &&
+           envelope->data.len <= DATA_LIMIT &&
+           (envelope->kind == CARILLON__BUS__KIND__KIND_BINARY ||
+            (envelope->kind == CARILLON__BUS__KIND__KIND_TEXT &&
+             utf8_is_valid(envelope->data.data, envelope->data.len)));
+}
+
+/* True where these are the bytes that protobuf-c writes itself: no number is longer than need be.
+ */
+static bool is_canonical(const uint8_t *data, size_t size, const Carillon__Bus__Envelope *envelope)
+{
+    struct buffer packed = {0};
+    size_t packed_size = carillon__bus__envelope__get_packed_size(envelope);
+
+    carillon__bus__envelope__pack(envelope, buffer_reserve(&packed, packed_size));
+
+    bool is_same = packed_size == size && (size == 0 || memcmp(packed.data, data, size) == 0);
+
+    buffer_deinit(&packed);
+    return is_same;
+}
+
+/* `message` is what we made of the bytes, NULL where we refused them. */
+static void compare_with_protobuf(const uint8_t *data, size_t size, const struct message *message)
+{
+    Carillon__Bus__Envelope *envelope = carillon__bus__envelope__unpack(NULL, size, data);
+
+    assert(message ? envelope && is_good(envelope)
+                   : !envelope || !is_good(envelope) || !is_canonical(data, size, envelope));
+    if (message) {
+        assert((int)message->kind == (int)envelope->kind);
+        assert(message->offset == envelope->offset);
+        assert(message->time_ms == envelope->time_ms);
+        assert(message->publisher == envelope->publisher);
+        assert(message->sequence == envelope->sequence);
+        assert(strcmp(message->epoch, envelope->epoch) == 0);
+        assert(strcmp(message->channel, envelope->channel) == 0);
+        assert(message->data_size == envelope->data.len);
+        assert(message->data_size == 0 ||
+               memcmp(message->data, envelope->data.data, message->data_size) == 0);
+    }
+    if (envelope)
+        carillon__bus__envelope__free_unpacked(envelope, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct buffer packed = {0};
+    struct message *message = NULL;
+    struct message *again;
+    int error = envelope_read(data, size, DATA_LIMIT, &message);
+
+    if (size <= DATA_LIMIT)
+        compare_with_protobuf(data, size, message);
+    if (error)
+        return 0;
+    assert(channel_name_is_valid(message->channel, message->channel_size));
+    assert(message->data_size <= DATA_LIMIT);
+    envelope_append(&packed, message);
+    assert(envelope_read(packed.data, packed.size, DATA_LIMIT, &again) == 0);
+    compare(message, again);
+    message_unref(message);
+    message_unref(again);
+    buffer_deinit(&packed);
+    return 0;
+}

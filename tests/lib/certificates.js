@@ -1,0 +1,58 @@
+// Certificates of a test's own, made by the openssl command in a directory that goes with them.
+//
+//     const authority = await Authority.create();
+//     const { certificate, key } = await authority.issue("gateway", { names: "DNS:localhost" });
+//     authority.file   // for those who are to trust it
+//     await authority.remove();
+
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+export const LOCAL_NAMES = "DNS:localhost,IP:127.0.0.1";
+
+const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+export class Authority {
+  static async create(name = "authority") {
+    const authority = new Authority();
+
+    authority.directory = await mkdtemp(join(tmpdir(), "carillon-tls-"));
+    authority.file = authority.path(`${name}.pem`);
+    authority.keyFile = authority.path(`${name}.key`);
+    await run("openssl", [
+      ...["req", "-x509", ...NEW_KEY, "-days", "2", "-subj", `/CN=${name}`],
+      ...["-keyout", authority.keyFile, "-out", authority.file],
+    ]);
+    authority.pem = await readFile(authority.file);
+    return authority;
+  }
+
+  path(name) {
+    return join(this.directory, name);
+  }
+
+  // A certificate for these names, in NAME.pem and NAME.key; a negative number of days is over already.
+  async issue(name, { names = LOCAL_NAMES, days = 2 } = {}) {
+    const certificate = this.path(`${name}.pem`);
+    const key = this.path(`${name}.key`);
+    const request = this.path(`${name}.csr`);
+    const extensions = this.path(`${name}.ext`);
+
+    await writeFile(extensions, `subjectAltName=${names}\n`);
+    await run("openssl", ["req", ...NEW_KEY, "-subj", `/CN=${name}`, "-keyout", key, "-out", request]);
+    await run("openssl", [
+      ...["x509", "-req", "-in", request, "-CA", this.file, "-CAkey", this.keyFile, "-days", String(days)],
+      ...["-CAcreateserial", "-extfile", extensions, "-out", certificate],
+    ]);
+    return { certificate, key };
+  }
+
+  remove() {
+    return rm(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,338 @@
+/* What two owners leave behind, and copies that may be the only ones: nothing that was acknowledged
+ * is lost, and no epoch begins that nobody needs. */
+#include "router/shard_parts.h"
+#include "tests/unit/shard_fixture.h"
+
+static struct place *room_at(int router)
+{
+    return shard_find(shard_of(router), "room", 4);
+}
+
+/* FIRST and SECOND do not know of each other, and both own the room: A with `first` messages of
+ * ANN, and B with `second` of BOB. */
+static void split(unsigned first, unsigned second)
+{
+    start_router(FIRST);
+    join(FIRST, ANN);
+    open_router(FIRST);
+    start_router(SECOND);
+    join(SECOND, BOB);
+    open_router(SECOND);
+    subscribe(ANN, FIRST);
+    while (first-- > 0)
+        publish(ANN, FIRST, "a");
+    subscribe(BOB, SECOND);
+    while (second-- > 0)
+        publish(BOB, SECOND, "b");
+    processes[ANN].heard.size = processes[BOB].heard.size = 0;
+}
+
+static void start_third_beside_first(void)
+{
+    start_router(THIRD);
+    join(THIRD, FIRST);
+    join(THIRD, ANN);
+    open_router(THIRD);
+}
+
+static void claimant_that_is_claimed_from_in_turn_gives_the_strays_with_the_channel(void **state)
+{
+    (void)state;
+    split(1, 2);
+    start_third_beside_first();
+    hold(SECOND, FIRST);
+    join(FIRST, SECOND);
+    while (!claim_is_settling(room_at(FIRST)))
+        let_one_go(SECOND, FIRST);
+    processes[ANN].heard.size = 0;
+    subscribe_to(ANN, THIRD, "room", 'B', 2, true);
+    let_go(SECOND, FIRST);
+    assert_heard(ANN, "at B/2, 3:a");
+    assert_roles("mirror copy owner");
+}
+
+/* THIRD claims from FIRST while what SECOND gave is on its way there. */
+static void strays_that_come_after_the_claim_was_given_up_are_kept(void **state)
+{
+    (void)state;
+    split(3, 2);
+    start_third_beside_first();
+    hold(SECOND, FIRST);
+    join(FIRST, SECOND);
+    while (room_at(SECOND)->role == PLACE_OWNED)
+        let_one_go(SECOND, FIRST);
+    subscribe_to(ANN, THIRD, "room", 'A', 3, true);
+    assert_roles("mirror copy owner");
+    let_go(SECOND, FIRST);
+    pass((uint64_t)4 * TICK_MS);
+    assert_int_equal(room_at(FIRST)->role, PLACE_OWNED);
+    assert_int_equal(room_at(FIRST)->history.count, 5);
+}
+
+static void what_was_given_and_is_lost_on_the_way_is_published_when_the_line_is_back(void **state)
+{
+    (void)state;
+    split(3, 2);
+    hold(SECOND, FIRST);
+    join(FIRST, SECOND);
+    while (room_at(SECOND)->role == PLACE_OWNED)
+        let_one_go(SECOND, FIRST);
+    cut(FIRST, SECOND);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    subscribe_from(ANN, FIRST, 'A', 3);
+    assert_heard(ANN, "moved to 0, at A/3");
+    join(FIRST, SECOND);
+    pass((uint64_t)4 * TICK_MS);
+    subscribe_from(ANN, FIRST, 'A', 3);
+    assert_heard(ANN, "moved to 1, at A/3, 4:b, 5:b");
+    assert_roles("owner mirror -");
+}
+
+/* It was the mirror of the owner, which is none any more. */
+static void title_that_comes_after_the_claim_was_given_up_ends_the_mirror(void **state)
+{
+    (void)state;
+    add_router(THIRD);
+    subscribe(ANN, THIRD);
+    publish(BOB, THIRD, "one");
+    add_router(SECOND);
+    pass(TICK_MS);
+    assert_roles("- mirror owner");
+    hold(THIRD, SECOND);
+    subscribe_from(BOB, SECOND, 'A', 1);
+    while (room_at(THIRD)->role == PLACE_OWNED)
+        let_one_go(THIRD, SECOND);
+    add_router(FIRST);
+    subscribe_from(BOB, FIRST, 'A', 1);
+    let_go(THIRD, SECOND);
+    pass((uint64_t)2 * TICK_MS);
+    assert_roles("owner mirror copy");
+}
+
+/* THIRD, which saw nothing of the room before, owns it under another epoch. */
+static void open_room_at_third_unseen(void)
+{
+    start_router(THIRD);
+    join(THIRD, BOB);
+    open_router(THIRD);
+    subscribe(BOB, THIRD);
+    publish(BOB, THIRD, "three");
+    processes[BOB].heard.size = 0;
+}
+
+static void heir_that_nobody_asked_brings_what_it_has_to_an_owner_that_it_meets(void **state)
+{
+    (void)state;
+    publish(ANN, FIRST, "one");
+    assert_heard(ANN, "ack 1 at A/1");
+    kill_router(FIRST);
+    tell_dead(SECOND, processes[FIRST].id);
+    assert_true(room_at(SECOND)->has_title);
+    open_room_at_third_unseen();
+    join(SECOND, THIRD);
+    subscribe_from(ANN, SECOND, 'A', 0);
+    assert_heard(ANN, "lost B/2");
+    assert_roles("- owner mirror");
+    assert_int_equal(room_at(SECOND)->history.count, 2);
+}
+
+static void heir_that_nobody_asks_claims_after_a_while(void **state)
+{
+    (void)state;
+    publish(ANN, FIRST, "one");
+    assert_heard(ANN, "ack 1 at A/1");
+    kill_router(FIRST);
+    tell_dead(SECOND, processes[FIRST].id);
+    pass(1000);
+    assert_roles("- copy -");
+    pass(10000);
+    assert_roles("- owner mirror");
+    assert_int_equal(total_forks(), 0);
+}
+
+static void orphan_that_becomes_a_mirror_has_its_messages_published(void **state)
+{
+    (void)state;
+    publish(ANN, FIRST, "one");
+    assert_heard(ANN, "ack 1 at A/1");
+    kill_router(FIRST);
+    open_room_at_third_unseen();
+    publish(BOB, THIRD, "four");
+    join(SECOND, THIRD);
+    pass((uint64_t)10 * TICK_MS);
+    for (int router = SECOND; router <= THIRD; router++)
+        assert_int_equal(room_at(router)->history.count, 3);
+    assert_roles("- owner mirror");
+}
+
+/* A mirror whose owner is gone out of sight asks others after a while, if nobody asks it. */
+static void copy_that_may_be_the_only_one_is_not_left_alone(void **state)
+{
+    (void)state;
+    publish(ANN, FIRST, "one");
+    assert_heard(ANN, "ack 1 at A/1");
+    kill_router(FIRST);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    open_room_at_third_unseen();
+    hold(THIRD, SECOND); /* it does not get to be its mirror */
+    join(SECOND, THIRD);
+    pass(NODE_LEASE_MS);
+    let_go(THIRD, SECOND);
+    pass(10000);
+    assert_int_equal(room_at(THIRD)->history.count, 2);
+    assert_int_equal(room_at(SECOND)->history.count, 2);
+}
+
+static void copy_of_which_an_owner_has_all_is_left_alone(void **state)
+{
+    (void)state;
+    subscribe(ANN, FIRST);
+    publish(ANN, FIRST, "one");
+    cut(FIRST, SECOND);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    join(FIRST, SECOND);
+    pass(20000);
+    assert_heard(ANN, "at A/0, 1:one, ack 1 at A/1");
+    assert_roles("owner mirror -");
+    assert_int_equal(total_forks(), 0);
+}
+
+/* Its line broke before it was one, and the claim is not over yet. */
+static void mirror_that_is_back_while_the_claim_settles_becomes_one(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(FIRST);
+    hold(SECOND, FIRST);
+    subscribe_from(BOB, FIRST, 'A', 2);
+    while (!claim_is_settling(room_at(FIRST)))
+        let_one_go(SECOND, FIRST);
+    cut(FIRST, SECOND);
+    join(FIRST, SECOND);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    assert_heard(BOB, "at A/2");
+    assert_roles("owner mirror -");
+}
+
+/* Forks. */
+
+/* It woke up, and what it read was asked before its line went. */
+static void nobody_waits_for_a_fork_so_there_is_none(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(FIRST);
+    pass(TICK_MS);
+    assert_roles("mirror owner -");
+    freeze(FIRST);
+    subscribe_from(BOB, FIRST, 'A', 2);
+    publish(BOB, FIRST, "three");
+    hang_up(BOB, FIRST);
+    hang_up(SECOND, FIRST);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    publish_again(BOB, SECOND, 3, "three");
+    assert_heard(BOB, "ack 3 at A/3");
+    thaw(FIRST);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    assert_roles("copy owner -");
+    join(FIRST, SECOND);
+    subscribe_from(ANN, FIRST, 'A', 3);
+    assert_heard(ANN, "3:three, moved to 0, at A/3");
+    assert_int_equal(total_forks(), 0);
+}
+
+static void owner_whose_line_broke_may_be_back_before_its_mirror_forks(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(FIRST);
+    pass(TICK_MS);
+    cut(FIRST, SECOND);
+    subscribe_from(BOB, FIRST, 'A', 1);
+    pass(NODE_LEASE_MS + TICK_MS);
+    assert_heard(BOB, "");
+    join(FIRST, SECOND);
+    pass(NODE_FENCE_MS);
+    assert_heard(BOB, "at A/1, 2:two");
+    assert_int_equal(total_forks(), 0);
+}
+
+/* The mirror of an owner that lives gave its copy meanwhile. */
+static void owner_that_is_back_is_asked_before_a_copy_without_the_title_is_forked(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(THIRD);
+    pass(TICK_MS);
+    assert_roles("- owner mirror");
+    add_router(FIRST);
+    hold(THIRD, FIRST);
+    hold(SECOND, FIRST);
+    subscribe_from(BOB, FIRST, 'A', 1);
+    cut(FIRST, SECOND);
+    while (room_at(FIRST)->claim && ends[FIRST][THIRD].inbox.size > 0)
+        let_one_go(THIRD, FIRST);
+    join(FIRST, SECOND);
+    let_go(THIRD, FIRST);
+    assert_heard(BOB, "at A/1, 2:two");
+    assert_int_equal(total_forks(), 0);
+}
+
+/* So that a mirror does not think that the claimant knows nothing of the owner. */
+static void each_router_that_is_asked_is_told_who_else_is(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(THIRD);
+    pass(TICK_MS);
+    start_router(FIRST);
+    join(FIRST, THIRD);
+    join(FIRST, SECOND);
+    join(FIRST, BOB);
+    open_router(FIRST);
+    subscribe_from(BOB, FIRST, 'A', 1);
+    assert_heard(BOB, "at A/1, 2:two");
+}
+
+static void message_that_did_not_come_with_its_copy_can_be_published_again(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(FIRST);
+    hold(SECOND, FIRST);
+    subscribe_from(ANN, FIRST, 'A', 0);
+    while (!room_at(FIRST) || room_at(FIRST)->history.top < 1)
+        let_one_go(SECOND, FIRST);
+    kill_router(SECOND);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    publish_again(BOB, FIRST, 2, "two");
+    assert_heard(BOB, "ack 2 at B/2");
+    assert_heard(ANN, "moved to 0, at B/0, 1:one, 2:two");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLUSTER_TEST(claimant_that_is_claimed_from_in_turn_gives_the_strays_with_the_channel,
+                     start_none),
+        CLUSTER_TEST(strays_that_come_after_the_claim_was_given_up_are_kept, start_none),
+        CLUSTER_TEST(what_was_given_and_is_lost_on_the_way_is_published_when_the_line_is_back,
+                     start_none),
+        CLUSTER_TEST(title_that_comes_after_the_claim_was_given_up_ends_the_mirror, start_none),
+        CLUSTER_TEST(heir_that_nobody_asked_brings_what_it_has_to_an_owner_that_it_meets,
+                     start_two),
+        CLUSTER_TEST(heir_that_nobody_asks_claims_after_a_while, start_three),
+        CLUSTER_TEST(orphan_that_becomes_a_mirror_has_its_messages_published, start_two),
+        CLUSTER_TEST(copy_that_may_be_the_only_one_is_not_left_alone, start_two),
+        CLUSTER_TEST(copy_of_which_an_owner_has_all_is_left_alone, start_two),
+        CLUSTER_TEST(mirror_that_is_back_while_the_claim_settles_becomes_one, start_none),
+        CLUSTER_TEST(nobody_waits_for_a_fork_so_there_is_none, start_none),
+        CLUSTER_TEST(owner_whose_line_broke_may_be_back_before_its_mirror_forks, start_none),
+        CLUSTER_TEST(owner_that_is_back_is_asked_before_a_copy_without_the_title_is_forked,
+                     start_none),
+        CLUSTER_TEST(each_router_that_is_asked_is_told_who_else_is, start_none),
+        CLUSTER_TEST(message_that_did_not_come_with_its_copy_can_be_published_again, start_none),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -9,19 +9,35 @@
 #define COMMON_MESSAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "common/channel_name.h"
+#include "common/text.h"
 
 #define MESSAGE_CHANNEL_LIMIT CHANNEL_NAME_LIMIT
 #define MESSAGE_EPOCH_LIMIT   16 /* bytes of an epoch */
 
+#define MESSAGE_KEY_LIMIT    255 /* bytes of an idempotency key */
+#define MESSAGE_ORIGIN_LIMIT ((size_t)64 * 1024)
+
+/* As in proto/bus.proto. */
 enum message_kind {
-    MESSAGE_TEXT = 0, /* as in proto/bus.proto */
+    MESSAGE_TEXT = 0,
     MESSAGE_BINARY = 1,
+    MESSAGE_JSON = 2,    /* one JSON value */
+    MESSAGE_JOIN = 3,    /* ephemeral, as what follows; its origin is who came */
+    MESSAGE_LEAVE = 4,   /* or went */
+    MESSAGE_CONTROL = 5, /* from gateway to gateway */
 };
+
+/* What the bus carries without keeping it or giving it a place. */
+static inline bool message_is_ephemeral(enum message_kind kind)
+{
+    return kind >= MESSAGE_JOIN;
+}
 
 struct message {
     atomic_uint references;
@@ -35,10 +51,22 @@ struct message {
     size_t channel_size;
     const unsigned char *data; /* inside this allocation */
     size_t data_size;
+    struct text key;    /* the publisher's own, inside this allocation; may be empty */
+    struct text origin; /* an `Origin` of proto/bus.proto, inside this allocation; may be empty */
 };
 
-/* A message with copies of `channel` (1 to MESSAGE_CHANNEL_LIMIT bytes) and `data`, one reference.
- */
+struct message_draft {
+    enum message_kind kind;
+    struct text channel; /* 1 to MESSAGE_CHANNEL_LIMIT bytes */
+    struct text data;
+    struct text key;    /* at most MESSAGE_KEY_LIMIT bytes */
+    struct text origin; /* at most MESSAGE_ORIGIN_LIMIT bytes */
+};
+
+/* A message with copies of all that, one reference. */
+struct message *message_write(const struct message_draft *draft);
+
+/* The same of a message with neither key nor origin. */
 struct message *message_create(enum message_kind kind, const char *channel, size_t channel_size,
                                const void *data, size_t data_size);
 

@@ -21,10 +21,16 @@
 #include "common/loop.h"
 #include "common/message.h"
 #include "common/metrics.h"
+#include "common/text.h"
 
 /* The largest --max-message-size that any gateway can have. What comes over the bus may be that
  * large, whatever this gateway takes from its own clients: the others may have other limits. */
 #define BUS_MESSAGE_LIMIT_BYTES ((size_t)64 * 1024 * 1024)
+
+#define BUS_PAGE_LIMIT    10000 /* messages of an answer */
+#define BUS_CLIENT_LIMIT  64
+#define BUS_PRESENCE_MS   15000
+#define BUS_KEY_WINDOW_MS ((uint64_t)5 * 60 * 1000)
 
 enum bus_state {
     BUS_DOWN, /* publishes would not arrive, or not come back; they are kept up to the limit */
@@ -63,17 +69,68 @@ struct bus_settings {
                                       Both must outlive the bus */
 };
 
-/* A publish on its way; embedded in the caller's object, which must live until `published`. */
+/* A publish on its way; embedded in the caller's object, which must live until `published`. Where
+ * `message->key` names a message that the channel was given within BUS_KEY_WINDOW_MS, that one's
+ * place is acknowledged again, and nothing is delivered. Messages of an ephemeral kind
+ * (message_is_ephemeral) go to whoever is subscribed now, without a place or a promise. */
 struct bus_publish {
     /* 0: in the channel's history at `message->epoch`/`message->offset`, and so acknowledged.
      * UV_ENOBUFS: the buffer is full. UV_EPROTO: the bus refused it for good. UV_ECANCELED: the bus
      * was closed first. */
     void (*published)(struct bus_publish *publish, int error);
     struct message *message; /* the caller's reference, kept until `published` */
-    struct list link;        /* the bus's own from here on */
+    bool has_limits;         /* of the channel's history; else the bus's own settings */
+    uint64_t history_size;   /* 0: this message is not kept */
+    uint64_t history_ttl_ms;
+    bool is_repeat;   /* the answer is another message's, with the same key */
+    struct list link; /* the bus's own from here on */
     size_t cost;
     uint64_t sent_ns;
     int stage;
+};
+
+/* Who is on a channel. What it points at is good during the call alone. */
+struct bus_present {
+    struct text client; /* its id, 1 to BUS_CLIENT_LIMIT bytes, of which there is one in the cluster
+                         */
+    struct text user;
+    struct text info; /* bytes that the bus does not look into */
+};
+
+struct bus_answer {
+    /* Of bus_ask_presence. */
+    const struct bus_present *present;
+    size_t present_count;
+
+    /* Of bus_ask_history: where the channel stands, and the messages, whose references are the
+     * answer's. No epoch: nothing was ever published. */
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
+    uint64_t offset;
+    bool is_lost; /* what was asked for is gone, or never was; the messages are what there is */
+    struct message *const *messages;
+    size_t message_count;
+};
+
+/* A question to the bus, embedded in the asker's object, which must live until `answered`. */
+struct bus_ask {
+    const char *channel; /* the asker's, until it is answered; need not be subscribed */
+    size_t channel_size;
+
+    /* Of bus_ask_history. No epoch: from the oldest message on, or in reverse from the newest; else
+     * what follows the message at (epoch, offset), or precedes it. */
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
+    uint64_t offset;
+    uint64_t limit; /* of messages, BUS_PAGE_LIMIT at most; 0: only where the channel stands */
+    bool is_reverse;
+
+    /* Comes once, and never from inside the call that asks. `answer` is good during the call, and
+     * empty where there is an error: UV_ENOTCONN where the bus is away, UV_ENOTSUP where it is too
+     * old to be asked, UV_ETIMEDOUT, UV_EPROTO where it refused for good, UV_ECANCELED at the end.
+     */
+    void (*answered)(struct bus_ask *ask, int error, const struct bus_answer *answer);
+
+    struct list link; /* the bus's own */
+    void *own;
 };
 
 /* A callback for when everything that was published before has been settled. */
@@ -123,6 +180,26 @@ void bus_subscribe(struct bus *bus, const char *channel, size_t channel_size);
 void bus_unsubscribe(struct bus *bus, const char *channel, size_t channel_size);
 
 void bus_publish(struct bus *bus, struct bus_publish *publish);
+
+/* What was published, and where a channel stands. */
+void bus_ask_history(struct bus *bus, struct bus_ask *ask);
+
+/* Drops what is kept of a channel's messages; its place in the order stays. The answer is empty. */
+void bus_forget_history(struct bus *bus, struct bus_ask *ask);
+
+/*
+ * Somebody is on a channel, which this gateway has subscribed, or is there with another `info`; and
+ * is not any more. The bus remembers who is there and announces them as often as it takes: while
+ * this gateway lives they are listed, and BUS_PRESENCE_MS after its death they are not.
+ * Unsubscribing removes everybody.
+ */
+void bus_presence_set(struct bus *bus, const char *channel, size_t channel_size,
+                      const struct bus_present *who);
+void bus_presence_remove(struct bus *bus, const char *channel, size_t channel_size,
+                         struct text client);
+
+/* Who is on a channel, on all gateways. */
+void bus_ask_presence(struct bus *bus, struct bus_ask *ask);
 
 /* Calls `passed` once every publish before it was acknowledged or refused, and, where its channel
  * is subscribed, delivered. */

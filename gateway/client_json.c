@@ -57,12 +57,12 @@ static bool is_special(unsigned char byte)
 
 static void escape(struct buffer *out, unsigned char byte)
 {
-    static const char letters[0x20] = {
+    static const unsigned char letters[0x20] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    char letter = byte < 0x20 ? letters[byte] : (char)byte;
+    unsigned char letter = byte < 0x20 ? letters[byte] : byte;
 
     if (letter)
-        buffer_append(out, (char[]){'\\', letter}, 2);
+        buffer_append(out, (unsigned char[]){'\\', letter}, 2);
     else
         buffer_printf(out, "\\u%04x", byte);
 }

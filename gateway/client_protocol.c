@@ -16,7 +16,7 @@
 /* A field that is called as the member of `owner` where it goes. */
 #define FIELD(field_number, field_type, owner, member)                                             \
     {                                                                                              \
-        .name = #member, .number = field_number, .type = CLIENT_FIELD_##field_type,                \
+        .name = #member, .number = (field_number), .type = CLIENT_FIELD_##field_type,              \
         .offset = offsetof(struct owner, member)                                                   \
     }
 

@@ -84,7 +84,7 @@ static void on_history(struct ask_command *command)
             arena_init(&arena);
             client_write_history(
                 client_replies(client), client_format(client), ask.id,
-                client_publications_of(answer->messages, answer->message_count, &arena),
+                client_publications_of(answer->messages, answer->message_count, false, &arena),
                 answer->message_count, answer->offset, text_of(answer->epoch));
             arena_deinit(&arena);
             client_send(client);

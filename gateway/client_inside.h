@@ -6,7 +6,7 @@
 #include "common/memory.h"
 #include "gateway/ask.h"
 #include "gateway/client.h"
-#include "gateway/client_publication.h"
+#include "gateway/client_message.h"
 #include "gateway/token.h"
 
 #define CLIENT_ID_SIZE 36

@@ -144,7 +144,8 @@ struct client_subscribe_result client_subscription_result(
     }
     if (result.recovered) {
         result.publications =
-            client_publications_of(missed->messages, missed->message_count, arena);
+            client_publications_of(
+            missed->messages, missed->message_count, subscription->is_delta, arena);
         result.publication_count = missed->message_count;
     }
     return result;

@@ -5,7 +5,7 @@
 #include "common/buffer.h"
 #include "common/memory.h"
 #include "gateway/client.h"
-#include "gateway/client_publication.h"
+#include "gateway/client_message.h"
 #include "gateway/plain.h"
 #include "gateway/websocket.h"
 

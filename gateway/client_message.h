@@ -1,6 +1,6 @@
 /* Messages of the bus as the channel protocol shows them. */
-#ifndef GATEWAY_CLIENT_PUBLICATION_H
-#define GATEWAY_CLIENT_PUBLICATION_H
+#ifndef GATEWAY_CLIENT_MESSAGE_H
+#define GATEWAY_CLIENT_MESSAGE_H
 
 #include "common/arena.h"
 #include "common/message.h"
@@ -26,9 +26,11 @@ void client_origin_write(struct buffer *out, const struct client_info *info,
 struct client_publication client_publication_of(const struct message *message,
                                                 struct client_origin *origin, struct arena *arena);
 
-/* The publications that messages are, in memory of the arena. */
+/* The publications that messages are, in memory of the arena. `in_deltas`: for a subscriber that
+ * was promised differences, and is given whole ones here. */
 const struct client_publication *client_publications_of(struct message *const *messages,
-                                                        size_t count, struct arena *arena);
+                                                        size_t count, bool in_deltas,
+                                                        struct arena *arena);
 
 /*
  * Appends the push for a message of a channel: a publication, a join or a leave. `base` is the

@@ -21,7 +21,7 @@ struct group {
     uint32_t capacity;
     struct block *tick; /* NULL while empty */
     size_t messages;    /* in it */
-    wire wire;
+    uint8_t wire;
     bool has_publication; /* among them */
     bool must_move;       /* its subscribers have had one, and another wire from then on */
 };
@@ -99,7 +99,7 @@ void channel_settle(struct channel *channel, int error)
     channel_each(channel, tell_opened, &settlement);
 }
 
-static struct group *find_group(const struct channel *channel, wire wire)
+static struct group *find_group(const struct channel *channel, uint8_t wire)
 {
     for (size_t i = 0; i < channel->group_count; i++) {
         if (channel->groups[i].wire == wire)
@@ -108,7 +108,7 @@ static struct group *find_group(const struct channel *channel, wire wire)
     return NULL;
 }
 
-static struct group *find_or_add_group(struct channel *channel, wire wire)
+static struct group *find_or_add_group(struct channel *channel, uint8_t wire)
 {
     struct group *group = find_group(channel, wire);
 
@@ -121,7 +121,7 @@ static struct group *find_or_add_group(struct channel *channel, wire wire)
     return group;
 }
 
-static void add(struct channel *channel, struct subscription *subscription, wire wire)
+static void add(struct channel *channel, struct subscription *subscription, uint8_t wire)
 {
     struct group *group = find_or_add_group(channel, wire);
 
@@ -136,14 +136,14 @@ static void add(struct channel *channel, struct subscription *subscription, wire
     group->subscribers[group->count++] = subscription;
 }
 
-void channel_join(struct channel *channel, struct subscription *subscription, wire wire)
+void channel_join(struct channel *channel, struct subscription *subscription, uint8_t wire)
 {
     assert(!subscription->channel);
     channel_flush(channel);
     add(channel, subscription, wire);
 }
 
-void channel_change_wire(struct subscription *subscription, wire wire)
+void channel_change_wire(struct subscription *subscription, uint8_t wire)
 {
     struct channel *channel = subscription->channel;
 
@@ -243,7 +243,7 @@ static void flush_group(struct channel *channel, struct group *group)
 /* The subscribers of a wire that is for the first message alone have had it. */
 static void move_on(struct channel *channel, size_t at)
 {
-    wire next = channel->sink->traits(channel->groups[at].wire).next;
+    uint8_t next = channel->sink->traits(channel->groups[at].wire).next;
 
     channel->groups[at].must_move = false;
     while (channel->groups[at].count > 0) {

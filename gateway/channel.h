@@ -22,30 +22,28 @@
 /* A tick that outgrows this is handed out at once; so it holds at most this and one message. */
 #define CHANNEL_TICK_BYTES ((size_t)128 * 1024)
 
-/* An encoding in which subscribers want their messages: a number that the sink gives a meaning to,
- * but for WIRE_NONE. There is one tick buffer for each in use. */
-typedef uint8_t wire;
-
-#define WIRE_NONE ((wire)0) /* keeps the channel, and is sent nothing */
+/* A *wire* is an encoding in which subscribers want their messages: a number that the sink gives a
+ * meaning to, but for this one. There is one tick buffer for each in use. */
+#define WIRE_NONE ((uint8_t)0) /* keeps the channel, and is sent nothing */
 
 /* Embedded in whatever listens to a channel. */
 struct subscription {
     struct channel *channel; /* NULL while not subscribed */
     uint32_t index;          /* its place among the channel's subscribers of this wire */
-    wire wire;
+    uint8_t wire;
 };
 
 struct wire_traits {
     bool takes_joins; /* is sent who joins and leaves */
     bool needs_base;  /* messages are encoded on the ground of the one before */
-    wire next;        /* of its subscribers, once they have been sent a message; often the same */
+    uint8_t next;        /* of its subscribers, once they have been sent a message; often the same */
 };
 
 struct channel_sink {
-    struct wire_traits (*traits)(wire wire);
+    struct wire_traits (*traits)(uint8_t wire);
     /* Appends the message as frames of the wire to a block (which may move) and returns it. `base`
      * is the message before it, where the wire's traits say that it is needed; else NULL. */
-    struct block *(*encode)(wire wire, struct block *block, const struct message *message,
+    struct block *(*encode)(uint8_t wire, struct block *block, const struct message *message,
                             const struct message *base);
     /* Sends a block of frames to one subscriber. It may unsubscribe itself, and no other. */
     void (*deliver)(struct subscription *subscription, struct block *frames, size_t messages);
@@ -73,10 +71,10 @@ void channel_destroy(struct channel *channel);
 void channel_settle(struct channel *channel, int error);
 
 /* Adds a subscriber; flushes first, so that nobody is sent what came before it. */
-void channel_join(struct channel *channel, struct subscription *subscription, wire wire);
+void channel_join(struct channel *channel, struct subscription *subscription, uint8_t wire);
 
 /* Gives a subscriber another wire, from the next message on. */
-void channel_change_wire(struct subscription *subscription, wire wire);
+void channel_change_wire(struct subscription *subscription, uint8_t wire);
 
 /* Removes a subscriber. O(1). The caller destroys a channel that is empty then. */
 void channel_leave(struct subscription *subscription);

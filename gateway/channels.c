@@ -50,7 +50,7 @@ struct channel *channels_find(const struct channels *channels, const char *name,
 }
 
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
-                                 struct subscription *subscription, wire wire)
+                                 struct subscription *subscription, uint8_t wire)
 {
     struct channel *channel = channels_find(channels, name, name_size);
 

@@ -34,7 +34,7 @@ void channels_deinit(struct channels *channels);
  * or CHANNEL_OPENING where `opened` of the sink will follow.
  */
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
-                                 struct subscription *subscription, wire wire);
+                                 struct subscription *subscription, uint8_t wire);
 
 /* Takes a subscription out of its channel; harmless if it is in none. */
 void channels_leave(struct channels *channels, struct subscription *subscription);

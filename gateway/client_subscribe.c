@@ -153,7 +153,7 @@ struct client_subscribe_result client_subscription_result(
 
 void client_subscription_begin(struct client_subscription *subscription)
 {
-    wire wire = wire_of_client(subscription->client->transport,
+    uint8_t wire = wire_of_client(subscription->client->transport,
                                subscription->is_delta ? DELTA_FIRST : DELTA_NONE,
                                subscription->takes_joins);
 

@@ -11,28 +11,28 @@
 
 #define FIRST_CLIENT_WIRE 2
 
-wire wire_of_client(enum transport transport, enum delta_stage delta, bool takes_joins)
+uint8_t wire_of_client(enum transport transport, enum delta_stage delta, bool takes_joins)
 {
-    return (wire)(FIRST_CLIENT_WIRE + ((unsigned)transport * DELTA_STAGES + (unsigned)delta) * 2 +
+    return (uint8_t)(FIRST_CLIENT_WIRE + ((unsigned)transport * DELTA_STAGES + (unsigned)delta) * 2 +
                   takes_joins);
 }
 
-static enum transport transport_of(wire wire)
+static enum transport transport_of(uint8_t wire)
 {
     return (enum transport)((wire - FIRST_CLIENT_WIRE) / 2 / DELTA_STAGES);
 }
 
-static enum delta_stage delta_of(wire wire)
+static enum delta_stage delta_of(uint8_t wire)
 {
     return (enum delta_stage)((wire - FIRST_CLIENT_WIRE) / 2 % DELTA_STAGES);
 }
 
-static bool takes_joins(wire wire)
+static bool takes_joins(uint8_t wire)
 {
     return (wire - FIRST_CLIENT_WIRE) % 2;
 }
 
-static struct wire_traits traits(wire wire)
+static struct wire_traits traits(uint8_t wire)
 {
     struct wire_traits result = {.next = wire};
 
@@ -99,7 +99,7 @@ struct block *transport_append(enum transport transport, struct block *block, co
     }
 }
 
-static struct block *encode(wire wire, struct block *block, const struct message *message,
+static struct block *encode(uint8_t wire, struct block *block, const struct message *message,
                             const struct message *base)
 {
     struct buffer pushed = {0};

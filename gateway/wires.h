@@ -9,7 +9,7 @@
 #include "gateway/channel.h"
 #include "gateway/client_protocol.h"
 
-#define WIRE_PLAIN ((wire)1)
+#define WIRE_PLAIN ((uint8_t)1)
 
 /* How frames of the channel protocol travel. */
 enum transport {
@@ -30,7 +30,7 @@ enum delta_stage {
 
 #define WIRE_COUNT (2 + TRANSPORT_COUNT * DELTA_STAGES * 2)
 
-wire wire_of_client(enum transport transport, enum delta_stage delta, bool takes_joins);
+uint8_t wire_of_client(enum transport transport, enum delta_stage delta, bool takes_joins);
 
 static inline enum client_format transport_format(enum transport transport)
 {

@@ -36,7 +36,7 @@ struct subscription {
 struct wire_traits {
     bool takes_joins; /* is sent who joins and leaves */
     bool needs_base;  /* messages are encoded on the ground of the one before */
-    uint8_t next;        /* of its subscribers, once they have been sent a message; often the same */
+    uint8_t next;     /* of its subscribers, once they have been sent a message; often the same */
 };
 
 struct channel_sink {

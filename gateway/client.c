@@ -53,9 +53,9 @@ void client_send(struct client *client)
     if (client->is_gathering || !client->session || replies->size == 0)
         return;
 
-    struct block *frames = transport_append(
-        client->transport, block_create(replies->size + WEBSOCKET_HEADER_LIMIT), replies->data,
-        replies->size);
+    struct block *frames =
+        transport_append(client->transport, block_create(replies->size + WEBSOCKET_HEADER_LIMIT),
+                         replies->data, replies->size);
 
     buffer_deinit(replies);
     client->host->events->send(client->session, frames, 0);
@@ -124,8 +124,8 @@ static void on_expiry(struct waiter *waiter)
 void client_await_expiry(struct client *client)
 {
     int64_t now_s = client_now_s();
-    int64_t next_s = client->expires_at_s > 0 ? client->expires_at_s + CLIENT_EXPIRY_GRACE_S
-                                              : INT64_MAX;
+    int64_t next_s =
+        client->expires_at_s > 0 ? client->expires_at_s + CLIENT_EXPIRY_GRACE_S : INT64_MAX;
     int64_t of_subscriptions_s;
 
     client_ref(client);

@@ -223,9 +223,8 @@ static void on_recent(struct ask_command *command)
 void client_ask_recent(void *context, const struct recent_question *question)
 {
     struct session_host *host = context;
-    struct ask_command *command =
-        ask_create(ASK_HISTORY, host->channels.worker, question->channel, question->channel_size,
-                   on_recent, host);
+    struct ask_command *command = ask_create(ASK_HISTORY, host->channels.worker, question->channel,
+                                             question->channel_size, on_recent, host);
 
     command->tag = question->generation;
     command->ask.offset = question->offset;

@@ -30,16 +30,16 @@ struct client {
     enum transport transport;
     struct client_place place;
     char id[CLIENT_ID_SIZE + 1];
-    char *user; /* "": anonymous */
-    char *info; /* conn_info, JSON; NULL: none */
+    char *user;           /* "": anonymous */
+    char *info;           /* conn_info, JSON; NULL: none */
     int64_t expires_at_s; /* 0: never */
     struct map subscriptions;
     struct waiter expiry;
     uint32_t connect_id;
-    size_t joining; /* channels that the connect reply waits for */
-    size_t asks;    /* answers under way */
+    size_t joining;              /* channels that the connect reply waits for */
+    size_t asks;                 /* answers under way */
     struct connect_reply *reply; /* while it is being put together */
-    bool is_gathering;     /* replies, that go out together at the end of it */
+    bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
 };
 
@@ -162,9 +162,9 @@ struct server_subscription {
 void client_subscribe_by_server(struct client *client, const struct server_subscription *wanted);
 
 /* What is told of a subscription whose place is known. It points at `missed` and the arena. */
-struct client_subscribe_result client_subscription_result(
-    const struct client_subscription *subscription, const struct missed *missed,
-    struct arena *arena);
+struct client_subscribe_result
+client_subscription_result(const struct client_subscription *subscription,
+                           const struct missed *missed, struct arena *arena);
 
 /* From now on it is sent what is published; and those who listen are told that it came. */
 void client_subscription_begin(struct client_subscription *subscription);

@@ -26,8 +26,8 @@ void client_origin_read(struct client_origin *origin, struct text bytes, struct 
     if (bytes.size == 0)
         return;
 
-    Carillon__Bus__Origin *unpacked = carillon__bus__origin__unpack(
-        &arena->allocator, bytes.size, (const uint8_t *)bytes.data);
+    Carillon__Bus__Origin *unpacked =
+        carillon__bus__origin__unpack(&arena->allocator, bytes.size, (const uint8_t *)bytes.data);
 
     if (!unpacked)
         return;

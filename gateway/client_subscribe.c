@@ -123,9 +123,9 @@ void client_subscriptions_end(struct client *client)
 
 /* The way in. */
 
-struct client_subscribe_result client_subscription_result(
-    const struct client_subscription *subscription, const struct missed *missed,
-    struct arena *arena)
+struct client_subscribe_result
+client_subscription_result(const struct client_subscription *subscription,
+                           const struct missed *missed, struct arena *arena)
 {
     struct client_subscribe_result result = {
         .expires = subscription->expires_at_s > 0,
@@ -143,9 +143,8 @@ struct client_subscribe_result client_subscription_result(
         result.offset = missed->offset;
     }
     if (result.recovered) {
-        result.publications =
-            client_publications_of(
-            missed->messages, missed->message_count, subscription->is_delta, arena);
+        result.publications = client_publications_of(missed->messages, missed->message_count,
+                                                     subscription->is_delta, arena);
         result.publication_count = missed->message_count;
     }
     return result;
@@ -154,8 +153,8 @@ struct client_subscribe_result client_subscription_result(
 void client_subscription_begin(struct client_subscription *subscription)
 {
     uint8_t wire = wire_of_client(subscription->client->transport,
-                               subscription->is_delta ? DELTA_FIRST : DELTA_NONE,
-                               subscription->takes_joins);
+                                  subscription->is_delta ? DELTA_FIRST : DELTA_NONE,
+                                  subscription->takes_joins);
 
     subscription->stage = SUBSCRIPTION_ON;
     channel_change_wire(&subscription->subscription, wire);
@@ -298,13 +297,11 @@ static void set_wishes(struct client_subscription *subscription, const struct ch
 
     subscription->is_recoverable =
         rules->force_recovery || (rules->allow_recovery && wants_recovery);
-    subscription->is_positioned =
-        subscription->is_recoverable || rules->force_positioning ||
-        (rules->allow_positioning && request && request->positioned);
+    subscription->is_positioned = subscription->is_recoverable || rules->force_positioning ||
+                                  (rules->allow_positioning && request && request->positioned);
     subscription->takes_joins =
         rules->join_leave && (rules->force_push_join_leave || (request && request->join_leave));
-    subscription->is_delta =
-        rules->delta && request && text_is(request->delta, "fossil");
+    subscription->is_delta = rules->delta && request && text_is(request->delta, "fossil");
     if (!subscription->is_recoverable || !request || !request->recover)
         return;
     subscription->is_recovering = true;
@@ -342,8 +339,8 @@ static int read_token(struct client *client, const struct client_token_request *
 {
     struct text channel = request->channel;
 
-    switch (token_read_subscription(client_settings(client)->tokens, request->token,
-                                    client_now_s(), claims)) {
+    switch (token_read_subscription(client_settings(client)->tokens, request->token, client_now_s(),
+                                    claims)) {
     case TOKEN_VALID:
         if (text_is(channel, claims->channel) && strcmp(claims->user, client->user) == 0 &&
             (!claims->client || strcmp(claims->client, client->id) == 0))
@@ -466,9 +463,8 @@ void client_lost(struct subscription *subscription)
     struct client_subscription *of_client = of_subscription(subscription);
 
     if (of_client->stage == SUBSCRIPTION_ON)
-        client_unsubscribe_by_server(
-            of_client, CLIENT_UNSUBSCRIBE_INSUFFICIENT,
-            client_unsubscribe_text(CLIENT_UNSUBSCRIBE_INSUFFICIENT));
+        client_unsubscribe_by_server(of_client, CLIENT_UNSUBSCRIBE_INSUFFICIENT,
+                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_INSUFFICIENT));
 }
 
 void client_sub_refresh(struct client *client, uint32_t id,

@@ -276,8 +276,9 @@ static const struct option options[] = {
      .offset = AT(token_hmac_secret_file),
      .fallback = "",
      .argument = "FILE",
-     .help = "Secrets that tokens (JWT) are signed with by HS256, HS384 or HS512, a line each of 32 "
-             "bytes or more. Read at start and on SIGHUP, like the other keys."},
+     .help =
+         "Secrets that tokens (JWT) are signed with by HS256, HS384 or HS512, a line each of 32 "
+         "bytes or more. Read at start and on SIGHUP, like the other keys."},
     {.name = "token-rsa-public-key",
      .type = OPTION_TEXT,
      .offset = AT(token_rsa_public_key),

@@ -9,10 +9,11 @@
 
 #include "common/memory.h"
 
-#define BLOCK         16
-#define CANDIDATES    64 /* blocks of one hash that are looked at */
-#define COMMAND_BYTES 14 /* that two numbers and their marks may take: a shorter match is no gain  \
-                          */
+#define BLOCK      16
+#define CANDIDATES 64 /* blocks of one hash that are looked at */
+#define COMMAND_BYTES                                                                              \
+    14 /* that two numbers and their marks may take: a shorter match is no gain                    \
+        */
 
 struct index {
     struct text source;

@@ -68,8 +68,8 @@ static struct forwarded *read_forwarded(struct http_phase *http, const struct ht
 static void accept_client(struct http_phase *http, const struct http_request *request)
 {
     char format[16];
-    bool is_subprotocol = http_request_header_has_token(request, "sec-websocket-protocol",
-                                                        CLIENT_SUBPROTOCOL);
+    bool is_subprotocol =
+        http_request_header_has_token(request, "sec-websocket-protocol", CLIENT_SUBPROTOCOL);
     bool is_protobuf = is_subprotocol ||
                        (http_query_value(request->query, "format", format, sizeof(format)) >= 0 &&
                         strcmp(format, "protobuf") == 0);

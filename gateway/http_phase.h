@@ -43,8 +43,8 @@ struct http_phase *http_phase_create(const struct session_host *sessions,
 /* NULL is allowed. */
 void http_phase_destroy(struct http_phase *http);
 
-/* Reads on. True once a handshake may be accepted: what it asks for, `accept`, `early` and `proxied`
- * are filled in then, and nothing more may be fed. */
+/* Reads on. True once a handshake may be accepted: what it asks for, `accept`, `early` and
+ * `proxied` are filled in then, and nothing more may be fed. */
 bool http_phase_feed(struct http_phase *http, const unsigned char *data, size_t size);
 
 #endif

@@ -260,8 +260,7 @@ static void note_presence(struct hub *hub, const struct presence_command *comman
     if (command->is_there)
         bus_presence_set(hub->bus, command->channel, command->channel_size, &command->who);
     else
-        bus_presence_remove(hub->bus, command->channel, command->channel_size,
-                            command->who.client);
+        bus_presence_remove(hub->bus, command->channel, command->channel_size, command->who.client);
 }
 
 static void receive(struct inbox *inbox, struct inbox_item *item)

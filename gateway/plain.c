@@ -144,8 +144,7 @@ struct block *plain_encode(struct block *block, const struct message *message)
 {
     if (message->kind == MESSAGE_JSON)
         return append_json(block, message);
-    return append_frame(block,
-                        message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
+    return append_frame(block, message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
                         message->data, message->data_size);
 }
 

@@ -132,8 +132,8 @@ static void collect(struct recents *recents, size_t *count, struct message *mess
 {
     if (*count == recents->scratch_capacity) {
         recents->scratch_capacity = recents->scratch_capacity ? recents->scratch_capacity * 2 : 64;
-        recents->scratch = memory_resize(recents->scratch, recents->scratch_capacity *
-                                                               sizeof(struct message *));
+        recents->scratch =
+            memory_resize(recents->scratch, recents->scratch_capacity * sizeof(struct message *));
     }
     recents->scratch[(*count)++] = message;
 }
@@ -149,12 +149,14 @@ static size_t collect_kept(struct recent *recent, size_t count, uint64_t offset)
     return count;
 }
 
-static size_t collect_page(struct recents *recents, const struct recent_page *page, uint64_t offset)
+/* Those that follow `offset`, up to `top`: what is newer has still to come by itself. */
+static size_t collect_page(struct recents *recents, const struct recent_page *page, uint64_t offset,
+                           uint64_t top)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < page->message_count; i++) {
-        if (page->messages[i]->offset > offset)
+        if (page->messages[i]->offset > offset && page->messages[i]->offset <= top)
             collect(recents, &count, page->messages[i]);
     }
     return count;
@@ -217,7 +219,7 @@ static bool settle(struct recent *recent, struct catch_up *catch_up, const struc
     }
     count = collect_kept(recent, 0, catch_up->offset);
     if (!is_complete(recent, count, catch_up->offset) && page) {
-        count = collect_page(recent->recents, page, catch_up->offset);
+        count = collect_page(recent->recents, page, catch_up->offset, recent->history.top);
         count = collect_kept(recent, count, catch_up->offset + count);
     }
     if (is_complete(recent, count, catch_up->offset)) {
@@ -318,13 +320,11 @@ void recents_end_tick(struct recents *recents)
 static void take_page(struct recent *recent, const struct recent_page *page)
 {
     struct recents *recents = recent->recents;
-    uint64_t top = recent->history.top;
-    size_t count = collect_page(recents, page, 0);
     bool is_gathered = recent->epoch[0] != '\0';
+    uint64_t top = is_gathered ? recent->history.top : page->offset;
+    size_t count = collect_page(recents, page, 0, top);
     uint64_t last = count > 0 ? recents->scratch[count - 1]->offset : 0;
 
-    if (!is_gathered)
-        top = page->offset;
     if (count == 0 || page->is_lost || (!is_gathered && last != top)) {
         recent->history.top = top;
         return;

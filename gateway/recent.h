@@ -27,10 +27,10 @@ struct recent;
 
 /* What a subscriber missed. */
 struct missed {
-    int error;           /* the bus had no answer: a libuv error; the rest is empty then */
-    const char *epoch;   /* where the channel stands; empty: nothing was ever published */
+    int error;         /* the bus had no answer: a libuv error; the rest is empty then */
+    const char *epoch; /* where the channel stands; empty: nothing was ever published */
     uint64_t offset;
-    bool is_recovered;   /* `messages` are exactly those that it missed */
+    bool is_recovered;               /* `messages` are exactly those that it missed */
     struct message *const *messages; /* oldest first */
     size_t message_count;
 };

@@ -13,8 +13,8 @@
 
 uint8_t wire_of_client(enum transport transport, enum delta_stage delta, bool takes_joins)
 {
-    return (uint8_t)(FIRST_CLIENT_WIRE + ((unsigned)transport * DELTA_STAGES + (unsigned)delta) * 2 +
-                  takes_joins);
+    return (uint8_t)(FIRST_CLIENT_WIRE +
+                     ((unsigned)transport * DELTA_STAGES + (unsigned)delta) * 2 + takes_joins);
 }
 
 static enum transport transport_of(uint8_t wire)

@@ -15,7 +15,7 @@
 
 #define LISTEN_BACKLOG      4096
 #define RECENT_MEMORY_BYTES ((uint64_t)32 * 1024 * 1024) /* of the messages that a worker keeps */
-#define RECENT_REACH        1000                          /* messages that a client catches up */
+#define RECENT_REACH        1000                         /* messages that a client catches up */
 
 static struct worker *of_inbox(struct inbox *inbox)
 {

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/bus.h"
+#include "gateway/namespaces.h"
 
 /* The built-in web root may be missing (a program that was built and not installed); one that the
  * user named may not. */
@@ -63,6 +64,7 @@ enum option_outcome settings_load(struct settings **settings, const struct setti
             outcome = OPTION_BAD;
     }
     if (outcome == OPTION_RUN) {
+        loaded->namespaces = namespaces_create(&loaded->config);
         networks_init(&loaded->trusted, loaded->config.trusted_proxy.items,
                       loaded->config.trusted_proxy.count);
         *settings = loaded;
@@ -120,6 +122,7 @@ void settings_unref(struct settings *settings)
         return;
     if (settings->files)
         static_files_destroy(settings->files);
+    namespaces_destroy(settings->namespaces);
     networks_deinit(&settings->trusted);
     options_free(&config_program, &settings->config);
     memory_free(settings);

@@ -23,7 +23,7 @@ static int check(const struct client *client, const struct client_publish_reques
     rules = namespaces_find(settings->namespaces, request->channel);
     if (request->data.size == 0 || request->idempotency_key.size > MESSAGE_KEY_LIMIT)
         return CLIENT_ERROR_BAD_REQUEST;
-    if (rules->message_size > 0 && request->data.size > rules->message_size)
+    if (request->data.size > rules->message_size)
         return CLIENT_ERROR_LIMIT_EXCEEDED;
     if (!atomic_load(&client->host->status->is_bus_up))
         return CLIENT_ERROR_NOT_AVAILABLE;

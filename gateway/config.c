@@ -235,24 +235,6 @@ static const struct option options[] = {
      .minimum = 64 * KIB,
      .maximum = 64 * GIB,
      .help = "Messages that wait while the bus is away; a sender beyond it is told (1013)."},
-    {.name = "history-size",
-     .type = OPTION_NUMBER,
-     .is_fixed = true,
-     .offset = AT(history_size),
-     .fallback = "1000",
-     .argument = "N",
-     .maximum = 1000000,
-     .help = "Messages that the bus keeps for each channel. Holes are filled from them; with 0 "
-             "there is nothing to fill them from."},
-    {.name = "history-ttl",
-     .type = OPTION_TIME,
-     .is_fixed = true,
-     .offset = AT(history_ttl_ms),
-     .fallback = "10m",
-     .argument = "TIME",
-     .minimum = SECOND,
-     .maximum = 24 * HOUR * 366,
-     .help = "How long a channel's history is kept after its last message."},
     {.name = "history-memory",
      .type = OPTION_SIZE,
      .is_fixed = true,
@@ -400,22 +382,6 @@ static const struct option options[] = {
      .maximum = 4 * GIB,
      .help =
          "Bytes that may wait for a slow client; one that is sent more is disconnected (1013)."},
-    {.name = "message-rate",
-     .type = OPTION_NUMBER,
-     .offset = AT(message_rate),
-     .fallback = "100",
-     .argument = "N",
-     .maximum = 1000000,
-     .help = "Messages a second that a client may send before it is disconnected (1008); 0 means "
-             "no limit."},
-    {.name = "message-burst",
-     .type = OPTION_NUMBER,
-     .offset = AT(message_burst),
-     .fallback = "200",
-     .argument = "N",
-     .minimum = 1,
-     .maximum = 1000000,
-     .help = "Messages that a client may send at once after having been quiet."},
     {.name = "allow-origin",
      .type = OPTION_LIST,
      .offset = AT(allow_origin),
@@ -423,6 +389,8 @@ static const struct option options[] = {
      .argument = "ORIGIN,...",
      .help = "Pages that may connect: * (any), same (the page's own host), "
              "https://example.org, https://*.example.org. Others get 403."},
+
+#include "gateway/channel_options.h"
 
     {.name = "handshake-timeout",
      .type = OPTION_TIME,
@@ -491,40 +459,24 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+static const struct option_section_kind namespaces = {
+    .name = "namespace",
+    .limit = NAMESPACES_LIMIT,
+    .sections_offset = AT(namespaces),
+    .values_offset = AT(rules),
+    .values_size = sizeof(struct channel_rules),
+};
+
 const struct option_program config_program = {
     .name = "carillon-gateway",
     .summary = "Hands every message that a WebSocket client sends to every client of its channel, "
                "on this gateway and on all others of the same bus.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
+    .section = &namespaces,
 };
 
 _Static_assert(CHANNEL_TICK_BYTES == 128 * KIB, "config_check says so");
-
-struct tls_source config_client_tls(const struct config *config)
-{
-    return (struct tls_source){
-        .role = "clients",
-        .is_server = true,
-        .certificates = &config->tls_cert,
-        .keys = &config->tls_key,
-        .ca = "",
-        .ticket_keys = config->tls_ticket_keys,
-        .minimum = config->tls_min_version == 0 ? 12 : 13,
-        .is_http = true,
-    };
-}
-
-struct tls_source config_bus_tls(const struct config *config)
-{
-    return (struct tls_source){
-        .role = "bus",
-        .certificates = &config->bus_tls_cert,
-        .keys = &config->bus_tls_key,
-        .ca = config->bus_tls_ca,
-        .minimum = 12,
-    };
-}
 
 static bool is_off(const char *listener)
 {
@@ -611,6 +563,5 @@ void config_check(const struct config *config, option_report *report, void *cont
         report(context, "--send-queue-limit: must be at least 128K plus twice --max-message-size");
     if (config->bus_buffer_bytes < config->max_message_size + 128)
         report(context, "--bus-buffer: must be larger than --max-message-size");
-    if (config->message_rate > 0 && config->message_burst < 1)
-        report(context, "--message-burst: must be at least 1");
+    config_check_rules(config, report, context);
 }

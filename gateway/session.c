@@ -14,7 +14,7 @@ void session_init(struct session *session, struct session_host *host,
     *session = (struct session){
         .host = host,
         .protocol = protocol,
-        .allowance = (uint32_t)host->settings->config.message_burst * 1000,
+        .allowance = (uint32_t)host->settings->config.rules.message_burst * 1000,
         .allowance_since = (uint32_t)loop_now_ms(host->loop),
     };
 }
@@ -27,13 +27,13 @@ bool session_charge(struct session *session)
 {
     const struct config *config = &session->host->settings->config;
 
-    if (config->message_rate == 0)
+    if (config->rules.message_rate == 0)
         return true;
 
     uint32_t now = (uint32_t)loop_now_ms(session->host->loop);
-    uint64_t allowance =
-        session->allowance + (uint64_t)(now - session->allowance_since) * config->message_rate;
-    uint64_t burst = config->message_burst * 1000;
+    uint64_t allowance = session->allowance +
+                         (uint64_t)(now - session->allowance_since) * config->rules.message_rate;
+    uint64_t burst = config->rules.message_burst * 1000;
 
     session->allowance_since = now;
     session->allowance = (uint32_t)(allowance < burst ? allowance : burst);

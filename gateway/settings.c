@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/bus.h"
+#include "gateway/namespaces.h"
 #include "gateway/token.h"
 
 /* The built-in web root may be missing (a program that was built and not installed); one that the
@@ -93,6 +94,7 @@ enum option_outcome settings_load(struct settings **settings, const struct setti
     if (outcome == OPTION_RUN && load_tokens(loaded, error))
         outcome = OPTION_BAD;
     if (outcome == OPTION_RUN) {
+        loaded->namespaces = namespaces_create(&loaded->config);
         networks_init(&loaded->trusted, loaded->config.trusted_proxy.items,
                       loaded->config.trusted_proxy.count);
         *settings = loaded;
@@ -153,6 +155,7 @@ void settings_unref(struct settings *settings)
     if (settings->files)
         static_files_destroy(settings->files);
     token_verifier_destroy(settings->tokens);
+    namespaces_destroy(settings->namespaces);
     networks_deinit(&settings->trusted);
     options_free(&config_program, &settings->config);
     memory_free(settings);

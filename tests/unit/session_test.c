@@ -84,7 +84,8 @@ static int set_up(void **state)
     memset(clients, 0, sizeof(clients));
     published_count = 0;
     stats = (struct worker_stats){0};
-    settings.config = (struct config){.lobby = "lobby", .message_rate = 10, .message_burst = 3};
+    settings.config =
+        (struct config){.lobby = "lobby", .rules = {.message_rate = 10, .message_burst = 3}};
     if (loop_init(&loop) || inbox_init(&hub, &loop.uv, receive))
         return -1;
     host = (struct session_host){
@@ -316,7 +317,7 @@ static void nothing_is_read_while_the_hub_is_behind(void **state)
     struct session *session = &clients[0].session;
     size_t count = 0;
 
-    settings.config.message_rate = 0;
+    settings.config.rules.message_rate = 0;
     open_session(&clients[0]);
     session_open(&clients[1].session, &host, "lobby", 5);
     for (; session_may_publish(session); count++) {
@@ -451,7 +452,7 @@ static void message_over_the_rate_is_not_sent_on(void **state)
 static void highest_rate_and_burst_do_not_overflow(void **state)
 {
     (void)state;
-    settings.config.message_rate = settings.config.message_burst = 1000000;
+    settings.config.rules.message_rate = settings.config.rules.message_burst = 1000000;
     open_session(&clients[0]);
     pass_ms(UINT32_MAX);
     assert_true(charge(1000000));
@@ -461,7 +462,7 @@ static void highest_rate_and_burst_do_not_overflow(void **state)
 static void rate_of_zero_is_no_limit(void **state)
 {
     (void)state;
-    settings.config.message_rate = 0;
+    settings.config.rules.message_rate = 0;
     open_session(&clients[0]);
     assert_true(charge(1000));
 }

@@ -10,6 +10,8 @@
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
 
+#include <uv.h>
+
 #include "common/memory.h"
 #include "gateway/token.h"
 

@@ -17,7 +17,9 @@ bool client_is_json(struct text text)
     json_error_t error;
     json_t *json;
 
-    if (text.size == 0 || !json_is_shallow(text, CLIENT_JSON_DEPTH_LIMIT))
+    /* jansson overlooks a zero byte behind a number, which no other parser would. */
+    if (text.size == 0 || memchr(text.data, '\0', text.size) ||
+        !json_is_shallow(text, CLIENT_JSON_DEPTH_LIMIT))
         return false;
     json = json_loadb(text.data, text.size, FLAGS, &error);
     json_decref(json);
@@ -103,18 +105,25 @@ void client_write_json_string(struct buffer *out, struct text text)
     buffer_append_text(out, "\"");
 }
 
-/* A newline would end the message that the text is in. In JSON it can only be between tokens. */
+/* A newline would end the message that the text is in, for some SDKs a carriage return, too. In
+ * JSON they can only be between tokens. */
+static bool ends_line(char byte)
+{
+    return byte == '\n' || byte == '\r';
+}
+
 static void write_line(struct buffer *out, struct text json)
 {
-    while (json.size > 0) {
-        const char *end = memchr(json.data, '\n', json.size);
-        size_t size = end ? (size_t)(end - json.data) : json.size;
+    size_t from = 0;
 
-        buffer_append(out, json.data, size);
-        if (end)
-            size++;
-        json = (struct text){json.data + size, json.size - size};
+    for (size_t i = 0; i < json.size; i++) {
+        if (!ends_line(json.data[i]))
+            continue;
+        buffer_append(out, json.data + from, i - from);
+        from = i + 1;
     }
+    if (from < json.size)
+        buffer_append(out, json.data + from, json.size - from);
 }
 
 static void write_base64(struct buffer *out, struct text bytes)

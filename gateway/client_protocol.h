@@ -178,7 +178,7 @@ void client_reader_deinit(struct client_reader *reader);
 
 /* Replies and pushes: each call appends one whole message to `out`, which holds nothing but
  * messages of one frame. In JSON they are separated by newlines, none behind the last; in protobuf
- * each stands behind its varint length. Payloads for JSON clients must be JSON (newlines between
+ * each stands behind its varint length. Payloads for JSON clients must be JSON (line ends between
  * its tokens are left out), and texts for protobuf clients UTF-8. */
 
 struct client_info {

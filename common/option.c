@@ -23,10 +23,11 @@
 #include "common/memory.h"
 #include "common/option_file.h"
 #include "common/option_help.h"
+#include "common/option_name.h"
+#include "common/option_section.h"
 #include "common/option_value.h"
 
 #define ENVIRONMENT_PREFIX "CARILLON_"
-#define NAME_LIMIT         64
 #define CHECK_ARGUMENT     "--check-config"
 
 enum source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_COMMAND_LINE };
@@ -36,6 +37,8 @@ struct loader {
     void *configuration;
     enum source *sources; /* of each option's present value */
     const char *config_path;
+    struct option_section *section; /* that the line of the file is in; NULL: the top */
+    bool in_unknown;                /* or in one of which nothing is known */
     char *error;
     option_report *report; /* NULL: the first thing that is wrong ends it, and stays in `error` */
     void *context;
@@ -58,59 +61,12 @@ static int complain(struct loader *loader, const char *format, ...)
     return 0;
 }
 
-static const struct option *find_option(const struct option_program *program, const char *name)
-{
-    for (size_t i = 0; i < program->option_count; i++) {
-        if (strcmp(program->options[i].name, name) == 0)
-            return &program->options[i];
-    }
-    return NULL;
-}
-
-/* Levenshtein distance over names of at most NAME_LIMIT characters, one row at a time. */
-static size_t edit_distance(const char *left, const char *right)
-{
-    size_t row[NAME_LIMIT + 1];
-    size_t width = strnlen(right, NAME_LIMIT);
-
-    for (size_t i = 0; i <= width; i++)
-        row[i] = i;
-    for (size_t i = 0; i < NAME_LIMIT && left[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < width; j++) {
-            size_t substitution = diagonal + (left[i] == right[j] ? 0 : 1);
-            size_t shorter = row[j] < row[j + 1] ? row[j] : row[j + 1];
-
-            diagonal = row[j + 1];
-            row[j + 1] = substitution < shorter + 1 ? substitution : shorter + 1;
-        }
-    }
-    return row[width];
-}
-
-/* The option that a mistyped name most likely meant, or NULL when none comes near. */
-static const struct option *nearest_option(const struct option_program *program, const char *name)
-{
-    const struct option *nearest = NULL;
-    size_t least = strlen(name) / 3 + 1;
-
-    for (size_t i = 0; i < program->option_count; i++) {
-        size_t distance = edit_distance(name, program->options[i].name);
-
-        if (distance <= least) {
-            least = distance;
-            nearest = &program->options[i];
-        }
-    }
-    return nearest;
-}
-
 static int unknown_option(struct loader *loader, const char *where, const char *name)
 {
-    const struct option *nearest = nearest_option(loader->program, name);
+    const struct option *nearest = option_nearest(loader->program, name, loader->section);
 
+    if (loader->section && option_find(loader->program, name, false))
+        return complain(loader, "%.200s: stands before the first section, not in one", where);
     if (nearest)
         return complain(loader, "%.200s: unknown option; did you mean %s? (--help lists all)",
                         where, nearest->name);
@@ -144,15 +100,42 @@ static int apply_defaults(struct loader *loader)
     return 0;
 }
 
+static int assign_in_section(struct loader *loader, const struct option *option, const char *text,
+                             const char *where)
+{
+    char problem[OPTION_PROBLEM_LIMIT];
+
+    if (option_section_set(loader->program, loader->section, option, text, problem))
+        return complain(loader, "%.200s: %s", where, problem);
+    return 0;
+}
+
 static int apply_file_setting(void *context, int line, const char *name, const char *value)
 {
     struct loader *loader = context;
-    const struct option *option = find_option(loader->program, name);
+    const struct option *option = option_find(loader->program, name, loader->section);
     char where[256];
 
+    if (loader->in_unknown)
+        return 0;
     snprintf(where, sizeof(where), "%.150s:%d: %.64s", loader->config_path, line, name);
-    return option ? assign(loader, option, value, SOURCE_FILE, where)
-                  : unknown_option(loader, where, name);
+    if (!option)
+        return unknown_option(loader, where, name);
+    return loader->section ? assign_in_section(loader, option, value, where)
+                           : assign(loader, option, value, SOURCE_FILE, where);
+}
+
+static int apply_file_section(void *context, int line, const char *title)
+{
+    struct loader *loader = context;
+    char problem[OPTION_PROBLEM_LIMIT];
+    int result = option_section_begin(loader->program, loader->configuration, title, line,
+                                      &loader->section, problem);
+
+    loader->in_unknown = !loader->section;
+    if (result == 0)
+        return 0;
+    return complain(loader, "%.150s:%d: [%.80s]: %s", loader->config_path, line, title, problem);
 }
 
 /* Reads the whole file into `*text`; returns its size or a negative code. */
@@ -194,7 +177,9 @@ static int apply_file(struct loader *loader)
                           uv_strerror((int)size));
         goto done;
     }
-    result = option_file_parse(text, (size_t)size, apply_file_setting, loader, &line, &problem);
+    result = option_file_parse(text, (size_t)size, apply_file_setting, apply_file_section, loader,
+                               &line, &problem);
+    loader->section = NULL;
     if (result && problem)
         result = complain(loader, "%.300s:%d: %s", loader->config_path, line, problem);
 done:
@@ -203,9 +188,9 @@ done:
 }
 
 /* `CARILLON_MAX_CHANNELS` → `max-channels`. False where it is too long for any option. */
-static bool environment_name(const char *variable, size_t size, char name[NAME_LIMIT])
+static bool environment_name(const char *variable, size_t size, char name[OPTION_NAME_LIMIT])
 {
-    if (size >= NAME_LIMIT)
+    if (size >= OPTION_NAME_LIMIT)
         return false;
     for (size_t i = 0; i < size; i++)
         name[i] = (char)(variable[i] == '_' ? '-' : tolower((unsigned char)variable[i]));
@@ -233,7 +218,7 @@ static int apply_environment(struct loader *loader, char **environment)
 
     for (; *environment; environment++) {
         const char *value = strchr(*environment, '=');
-        char name[NAME_LIMIT] = "";
+        char name[OPTION_NAME_LIMIT] = "";
         char where[256];
 
         if (!value || strncmp(*environment, ENVIRONMENT_PREFIX, prefix) != 0)
@@ -242,7 +227,7 @@ static int apply_environment(struct loader *loader, char **environment)
 
         bool fits =
             environment_name(*environment + prefix, (size_t)(value - *environment) - prefix, name);
-        const struct option *option = fits ? find_option(loader->program, name) : NULL;
+        const struct option *option = fits ? option_find(loader->program, name, false) : NULL;
 
         if (strcmp(name, "config") == 0)
             continue;
@@ -257,7 +242,7 @@ static int apply_environment(struct loader *loader, char **environment)
 
 /* An argument taken apart: `--name=value`, `--name value`, `--no-name`. */
 struct argument {
-    char name[NAME_LIMIT];
+    char name[OPTION_NAME_LIMIT];
     const char *value; /* NULL: none was given in the same argument */
 };
 
@@ -268,7 +253,7 @@ static bool split_argument(const char *text, struct argument *argument)
     if (strncmp(text, "--", 2) != 0 || text[2] == '\0')
         return false;
     length = strcspn(text + 2, "=");
-    if (length >= NAME_LIMIT)
+    if (length >= OPTION_NAME_LIMIT)
         return false;
     memcpy(argument->name, text + 2, length);
     argument->name[length] = '\0';
@@ -284,13 +269,13 @@ static int missing_value(struct loader *loader, const char *name)
 /* A flag never takes the next argument. Returns 1 when the argument was a flag, 0 when not. */
 static int apply_flag(struct loader *loader, const struct argument *argument)
 {
-    const struct option *option = find_option(loader->program, argument->name);
+    const struct option *option = option_find(loader->program, argument->name, false);
     bool negated = !option && strncmp(argument->name, "no-", 3) == 0 && !argument->value;
     const char *value = argument->value ? argument->value : "true";
-    char where[NAME_LIMIT + 2];
+    char where[OPTION_NAME_LIMIT + 2];
 
     if (negated) {
-        option = find_option(loader->program, argument->name + 3);
+        option = option_find(loader->program, argument->name + 3, false);
         value = "false";
     }
     if (!option || option->type != OPTION_FLAG)
@@ -303,7 +288,7 @@ static int apply_flag(struct loader *loader, const struct argument *argument)
 static int apply_argument(struct loader *loader, int argc, char **argv, int *index)
 {
     struct argument argument;
-    char where[NAME_LIMIT + 2];
+    char where[OPTION_NAME_LIMIT + 2];
 
     if (!split_argument(argv[*index], &argument))
         return complain(loader,
@@ -318,7 +303,7 @@ static int apply_argument(struct loader *loader, int argc, char **argv, int *ind
         return flag < 0 ? flag : 0;
 
     bool is_config = strcmp(argument.name, "config") == 0;
-    const struct option *option = find_option(loader->program, argument.name);
+    const struct option *option = option_find(loader->program, argument.name, false);
 
     snprintf(where, sizeof(where), "--%s", argument.name);
     if (!option && !is_config) {
@@ -392,6 +377,7 @@ static enum option_outcome load(struct loader *loader, int argc, char **argv, ch
         apply_file(loader) == 0 && apply_environment(loader, environment) == 0 &&
         apply_command_line(loader, argc, argv) == 0)
         outcome = OPTION_RUN;
+    option_sections_inherit(loader->program, loader->configuration);
     memory_free(loader->sources);
     return outcome;
 }
@@ -460,10 +446,12 @@ void options_keep_fixed(const struct option_program *program, void *configuratio
             used += (size_t)snprintf(names + used, OPTION_NAMES_LIMIT - used, "%s%s",
                                      used > 0 ? ", " : "", option->name);
     }
+    option_sections_inherit(program, configuration);
 }
 
 void options_free(const struct option_program *program, void *configuration)
 {
     for (size_t i = 0; i < program->option_count; i++)
         option_value_clear(&program->options[i], configuration);
+    option_sections_free(program, configuration);
 }

@@ -7,6 +7,10 @@
  * `--help`, `--version`; and `--health`, see health.h.
  * `--option value` and `--option=value` are the same; a flag is `--flag`, `--no-flag` or
  * `--flag=true|false`.
+ *
+ * A program may have named sections in its config file, `[namespace chat]`, in which some of its
+ * options stand again, with defaults of their own. What stands before the first section is the
+ * top. Sections are read from the file alone.
  */
 #ifndef COMMON_OPTION_H
 #define COMMON_OPTION_H
@@ -42,6 +46,36 @@ struct option {
     uint64_t maximum;           /* the same; 0 stands for no maximum */
     const char *const *choices; /* CHOICE: NULL-terminated */
     const char *group;          /* heading in --help, set on the first option of each group */
+    bool in_section;            /* may stand in a section, too; `offset` is in its struct then */
+    const char *section_fallback; /* the default there; NULL: what the option has at the top */
+};
+
+#define OPTION_SECTION_NAME_LIMIT 64
+
+/*
+ * The sections that a program's config file may have: `[kind NAME]`, NAME of 1 to
+ * OPTION_SECTION_NAME_LIMIT letters, digits, `_`, `.`, `-`, each at most once. The configuration
+ * embeds a struct with the options' values at the top, and each section has one of the same type.
+ */
+struct option_section_kind {
+    const char *name;       /* namespace */
+    size_t limit;           /* how many of them */
+    size_t sections_offset; /* of a struct option_sections in the configuration */
+    size_t values_offset;   /* of the embedded struct */
+    size_t values_size;
+};
+
+struct option_section {
+    const char *name;
+    int line;     /* of the file, where it begins */
+    void *values; /* a struct of `values_size` bytes */
+    bool *given;  /* of each option of the program: it stands in the section */
+};
+
+/* In the order of the file. */
+struct option_sections {
+    size_t count;
+    struct option_section **items;
 };
 
 struct option_program {
@@ -49,6 +83,7 @@ struct option_program {
     const char *summary; /* one paragraph for --help */
     const struct option *options;
     size_t option_count;
+    const struct option_section_kind *section; /* NULL: there are none */
 };
 
 enum option_outcome {
@@ -102,12 +137,13 @@ void option_print(void *printer, const char *problem);
 /*
  * For a program that loads its options again while it runs: gives each fixed option of
  * `configuration` the value that it has in `running`. `names` receives the names of those that had
- * another one, "listen, threads", or nothing.
+ * another one, "listen, threads", or nothing. Sections have no fixed options; what they take from
+ * the top they take from what is kept there.
  */
 void options_keep_fixed(const struct option_program *program, void *configuration,
                         const void *running, char names[OPTION_NAMES_LIMIT]);
 
-/* Frees what options_load put into the configuration, after any outcome. */
+/* Frees what options_load put into the configuration, sections included, after any outcome. */
 void options_free(const struct option_program *program, void *configuration);
 
 /* Parses one value as the type says into `target`; pure, for tests and the fuzzer. 0 or UV_EINVAL.

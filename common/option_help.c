@@ -51,6 +51,21 @@ static void print_option(const struct option *option, FILE *output)
     fputc('\n', output);
 }
 
+/* What these options are was said above; here are their defaults. */
+static void print_section(const struct option_program *program, FILE *output)
+{
+    fprintf(output, "\nIn a section [%s NAME] of the config file:\n", program->section->name);
+    for (size_t i = 0; i < program->option_count; i++) {
+        const struct option *option = &program->options[i];
+        const char *fallback = option->section_fallback;
+
+        if (option->in_section)
+            fprintf(output, "  %s = %s [%s]\n", option->name,
+                    option->type == OPTION_FLAG ? "on|off" : option->argument,
+                    fallback ? fallback : "as at the top");
+    }
+}
+
 static bool has_fixed_options(const struct option_program *program)
 {
     for (size_t i = 0; i < program->option_count; i++) {
@@ -67,6 +82,8 @@ void option_help_print(const struct option_program *program, FILE *output)
     fputs("\n", output);
     for (size_t i = 0; i < program->option_count; i++)
         print_option(&program->options[i], output);
+    if (program->section)
+        print_section(program, output);
     fputs("\nGeneral:\n"
           "  --config FILE\n"
           "      A file of lines such as \"max-message-size = 64K\"; # starts a comment.\n"

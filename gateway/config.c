@@ -26,6 +26,7 @@
 
 #define AT(member) offsetof(struct config, member)
 
+static const char *const anonymous_choices[] = {"auto", "on", "off", NULL};
 static const char *const forwarded_headers[] = {"x-forwarded", "forwarded", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
@@ -234,24 +235,6 @@ static const struct option options[] = {
      .minimum = 64 * KIB,
      .maximum = 64 * GIB,
      .help = "Messages that wait while the bus is away; a sender beyond it is told (1013)."},
-    {.name = "history-size",
-     .type = OPTION_NUMBER,
-     .is_fixed = true,
-     .offset = AT(history_size),
-     .fallback = "1000",
-     .argument = "N",
-     .maximum = 1000000,
-     .help = "Messages that the bus keeps for each channel. Holes are filled from them; with 0 "
-             "there is nothing to fill them from."},
-    {.name = "history-ttl",
-     .type = OPTION_TIME,
-     .is_fixed = true,
-     .offset = AT(history_ttl_ms),
-     .fallback = "10m",
-     .argument = "TIME",
-     .minimum = SECOND,
-     .maximum = 24 * HOUR * 366,
-     .help = "How long a channel's history is kept after its last message."},
     {.name = "history-memory",
      .type = OPTION_SIZE,
      .is_fixed = true,
@@ -260,6 +243,83 @@ static const struct option options[] = {
      .argument = "SIZE",
      .maximum = 1024 * GIB,
      .help = "Memory for all histories together on the local bus; the oldest messages go first."},
+
+    {.name = "allow-anonymous",
+     .type = OPTION_CHOICE,
+     .offset = AT(allow_anonymous),
+     .fallback = "auto",
+     .argument = "WHEN",
+     .choices = anonymous_choices,
+     .group = "Clients of the channel protocol",
+     .help = "Whether a client may connect without a token: on, off, or auto, which is on where no "
+             "key for tokens is given."},
+    {.name = "token-hmac-secret-file",
+     .type = OPTION_TEXT,
+     .offset = AT(token_hmac_secret_file),
+     .fallback = "",
+     .argument = "FILE",
+     .help =
+         "Secrets that tokens (JWT) are signed with by HS256, HS384 or HS512, a line each of 32 "
+         "bytes or more. Read at start and on SIGHUP, like the other keys."},
+    {.name = "token-rsa-public-key",
+     .type = OPTION_TEXT,
+     .offset = AT(token_rsa_public_key),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "Public key (PEM) of tokens signed by RS256, RS384 or RS512."},
+    {.name = "token-ecdsa-public-key",
+     .type = OPTION_TEXT,
+     .offset = AT(token_ecdsa_public_key),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "Public key (PEM) of tokens signed by ES256, ES384 or ES512."},
+    {.name = "token-eddsa-public-key",
+     .type = OPTION_TEXT,
+     .offset = AT(token_eddsa_public_key),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "Public key (PEM) of tokens signed by EdDSA (Ed25519)."},
+    {.name = "token-jwks-file",
+     .type = OPTION_TEXT,
+     .offset = AT(token_jwks_file),
+     .fallback = "",
+     .argument = "FILE",
+     .help = "A JSON Web Key Set of further keys, of which a token names one (kid)."},
+    {.name = "token-audience",
+     .type = OPTION_TEXT,
+     .offset = AT(token_audience),
+     .fallback = "",
+     .argument = "TEXT",
+     .help = "What a token must be for (aud); empty: anything."},
+    {.name = "token-issuer",
+     .type = OPTION_TEXT,
+     .offset = AT(token_issuer),
+     .fallback = "",
+     .argument = "TEXT",
+     .help = "Who must have issued a token (iss); empty: anybody with a key."},
+    {.name = "token-leeway",
+     .type = OPTION_TIME,
+     .offset = AT(token_leeway_ms),
+     .fallback = "10s",
+     .argument = "TIME",
+     .maximum = HOUR,
+     .help = "How far the clock of whoever issues tokens may be off."},
+    {.name = "token-user-claim",
+     .type = OPTION_TEXT,
+     .offset = AT(token_user_claim),
+     .fallback = "sub",
+     .argument = "NAME",
+     .minimum = 1,
+     .maximum = 64,
+     .help = "The claim of a token that names the user."},
+    {.name = "client-channel-limit",
+     .type = OPTION_NUMBER,
+     .offset = AT(client_channel_limit),
+     .fallback = "128",
+     .argument = "N",
+     .minimum = 1,
+     .maximum = 100000,
+     .help = "Channels that one client may be subscribed to."},
 
     {.name = "max-connections",
      .type = OPTION_NUMBER,
@@ -322,22 +382,6 @@ static const struct option options[] = {
      .maximum = 4 * GIB,
      .help =
          "Bytes that may wait for a slow client; one that is sent more is disconnected (1013)."},
-    {.name = "message-rate",
-     .type = OPTION_NUMBER,
-     .offset = AT(message_rate),
-     .fallback = "100",
-     .argument = "N",
-     .maximum = 1000000,
-     .help = "Messages a second that a client may send before it is disconnected (1008); 0 means "
-             "no limit."},
-    {.name = "message-burst",
-     .type = OPTION_NUMBER,
-     .offset = AT(message_burst),
-     .fallback = "200",
-     .argument = "N",
-     .minimum = 1,
-     .maximum = 1000000,
-     .help = "Messages that a client may send at once after having been quiet."},
     {.name = "allow-origin",
      .type = OPTION_LIST,
      .offset = AT(allow_origin),
@@ -345,6 +389,8 @@ static const struct option options[] = {
      .argument = "ORIGIN,...",
      .help = "Pages that may connect: * (any), same (the page's own host), "
              "https://example.org, https://*.example.org. Others get 403."},
+
+#include "gateway/channel_options.h"
 
     {.name = "handshake-timeout",
      .type = OPTION_TIME,
@@ -413,40 +459,24 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+static const struct option_section_kind namespaces = {
+    .name = "namespace",
+    .limit = NAMESPACES_LIMIT,
+    .sections_offset = AT(namespaces),
+    .values_offset = AT(rules),
+    .values_size = sizeof(struct channel_rules),
+};
+
 const struct option_program config_program = {
     .name = "carillon-gateway",
     .summary = "Hands every message that a WebSocket client sends to every client of its channel, "
                "on this gateway and on all others of the same bus.",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),
+    .section = &namespaces,
 };
 
 _Static_assert(CHANNEL_TICK_BYTES == 128 * KIB, "config_check says so");
-
-struct tls_source config_client_tls(const struct config *config)
-{
-    return (struct tls_source){
-        .role = "clients",
-        .is_server = true,
-        .certificates = &config->tls_cert,
-        .keys = &config->tls_key,
-        .ca = "",
-        .ticket_keys = config->tls_ticket_keys,
-        .minimum = config->tls_min_version == 0 ? 12 : 13,
-        .is_http = true,
-    };
-}
-
-struct tls_source config_bus_tls(const struct config *config)
-{
-    return (struct tls_source){
-        .role = "bus",
-        .certificates = &config->bus_tls_cert,
-        .keys = &config->bus_tls_key,
-        .ca = config->bus_tls_ca,
-        .minimum = 12,
-    };
-}
 
 static bool is_off(const char *listener)
 {
@@ -533,6 +563,5 @@ void config_check(const struct config *config, option_report *report, void *cont
         report(context, "--send-queue-limit: must be at least 128K plus twice --max-message-size");
     if (config->bus_buffer_bytes < config->max_message_size + 128)
         report(context, "--bus-buffer: must be larger than --max-message-size");
-    if (config->message_rate > 0 && config->message_burst < 1)
-        report(context, "--message-burst: must be at least 1");
+    config_check_rules(config, report, context);
 }

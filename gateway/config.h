@@ -10,6 +10,11 @@
 
 #include "common/option.h"
 #include "common/tls_keeper.h"
+#include "gateway/channel_rules.h"
+
+#define NAMESPACES_LIMIT 256
+
+enum config_anonymous { ANONYMOUS_AUTO, ANONYMOUS_ON, ANONYMOUS_OFF };
 
 struct config {
     const char *listen;
@@ -39,9 +44,19 @@ struct config {
     struct option_list bus_tls_key;  /* as many, one at most */
     const char *bus_tls_server_name; /* empty: the host */
     uint64_t bus_buffer_bytes;
-    uint64_t history_size;
-    uint64_t history_ttl_ms;
     uint64_t history_memory_bytes;
+
+    int allow_anonymous; /* enum config_anonymous */
+    uint64_t client_channel_limit;
+    const char *token_hmac_secret_file; /* empty: none; so the next four */
+    const char *token_rsa_public_key;
+    const char *token_ecdsa_public_key;
+    const char *token_eddsa_public_key;
+    const char *token_jwks_file;
+    const char *token_audience; /* empty: any */
+    const char *token_issuer;
+    uint64_t token_leeway_ms;
+    const char *token_user_claim;
 
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit */
@@ -50,9 +65,13 @@ struct config {
     uint64_t max_message_size;
     uint64_t max_header_size;
     uint64_t send_queue_limit;
-    uint64_t message_rate; /* messages a second and connection; 0: no limit */
-    uint64_t message_burst;
     struct option_list allow_origin;
+
+    const char *private_prefix;
+    const char *personal_prefix;
+    struct channel_rules rules; /* of channels without a namespace. Its history is the bus's own,
+                                   its message rate the connection's */
+    struct option_sections namespaces; /* whose values are a struct channel_rules each */
 
     uint64_t handshake_timeout_ms;
     uint64_t ping_interval_ms;
@@ -72,6 +91,9 @@ struct tls_source config_client_tls(const struct config *config);
 
 /* And those of the bus. */
 struct tls_source config_bus_tls(const struct config *config);
+
+/* Checks the rules of channels, those of sections included; a part of config_check. */
+void config_check_rules(const struct config *config, option_report *report, void *context);
 
 /* Checks what the table cannot, values that must fit together, and reports all that is wrong. */
 void config_check(const struct config *config, option_report *report, void *context);

@@ -232,8 +232,8 @@ static int open_bus(struct gateway *gateway)
     const struct config *config = &gateway->settings->config;
     struct bus_settings settings = {
         .node_id = random_id(),
-        .history_size = config->history_size,
-        .history_ttl_ms = config->history_ttl_ms,
+        .history_size = config->rules.history_size,
+        .history_ttl_ms = config->rules.history_ttl_ms,
         .history_memory_bytes = config->history_memory_bytes,
         .buffer_limit_bytes = config->bus_buffer_bytes,
         .message_limit_bytes = BUS_MESSAGE_LIMIT_BYTES,

@@ -7,55 +7,50 @@
  *     [namespace chat]
  *     history-size = 100
  *
+ * Names and rules are those that Centrifugo's users know (its version 6 was read):
+ * - The namespace is what stands before the first `:`, after a private prefix: `$chat:room` belongs
+ *   to `chat`, `:room` to the default one.
+ * - A channel that begins with the private prefix, `$`, takes a subscription token, whatever the
+ *   rules allow.
+ * - Where the rules know user-limited channels, what stands behind the last `#` are the users,
+ *   parted by `,`, who may subscribe without a token, whatever else the rules say; others may not.
+ *   Elsewhere `#` is a letter like others.
+ * - The options for anonymous clients widen those for clients and subscribers, and allow nothing
+ *   alone.
+ * - A token for the channel is the application's word, and comes before all of this.
+ *
+ * Where it differs:
+ * - What closes a channel to those who would subscribe closes it to those who would publish, or ask
+ *   for its history or presence, too. Centrifugo asks the rules alone, which is as good there,
+ * where nothing is allowed by default; here everything is, in the default namespace.
+ * - `#ann` is ann's personal channel even if her name has a comma or a colon, and whether or not
+ *   the rules know user-limited channels. There it is a user-limited one.
+ * - Nobody is the anonymous user: `room#` is for no user at all.
+ *
  * Immutable once loaded; part of `struct settings`, so every thread reads it without a lock.
  */
 #ifndef GATEWAY_NAMESPACES_H
 #define GATEWAY_NAMESPACES_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
+#include "common/channel_name.h"
 #include "common/text.h"
-#include "gateway/client_protocol.h"
+#include "gateway/channel_rules.h"
 
-#define NAMESPACE_NAME_LIMIT 64
-#define NAMESPACES_LIMIT     256
-
-/* The options of a namespace, as its table fills them. */
-struct channel_rules {
-    bool allow_subscribe_for_client;
-    bool allow_subscribe_for_anonymous;
-    bool allow_publish_for_client;
-    bool allow_publish_for_subscriber;
-    bool allow_publish_for_anonymous;
-    bool allow_history_for_client;
-    bool allow_history_for_subscriber;
-    bool allow_history_for_anonymous;
-    bool allow_presence_for_client;
-    bool allow_presence_for_subscriber;
-    bool allow_presence_for_anonymous;
-    bool allow_user_limited_channels; /* name#user1,user2 */
-    uint64_t history_size;
-    uint64_t history_ttl_ms;
-    bool presence;
-    bool join_leave;            /* are published where a subscriber asks for them */
-    bool force_push_join_leave; /* and are sent to all */
-    bool allow_positioning;     /* where a subscriber asks for it */
-    bool force_positioning;
-    bool allow_recovery;
-    bool force_recovery;
-    bool delta;               /* fossil, where a subscriber asks for it */
-    uint64_t max_subscribers; /* on this gateway; 0: no limit */
-    uint64_t message_size;    /* largest data of a publication; 0: as --max-message-size */
-    uint64_t message_rate;    /* publications a second of one client; 0: as --message-rate */
-    uint64_t message_burst;
-    bool subscribe_proxy; /* the application's backend is asked */
-    bool publish_proxy;
-};
-
+struct config;
 struct namespaces;
 
-/* The rules of a channel's namespace; NULL where there is no such namespace (error 102). */
+/* Those of a configuration that passed config_check; keeps nothing of it. What stands in
+ * `struct channel_rules` for "as another option" is replaced by that option's value. */
+struct namespaces *namespaces_create(const struct config *config);
+
+/* NULL is allowed. */
+void namespaces_destroy(struct namespaces *namespaces);
+
+/* The rules of a channel's namespace; NULL where there is no such namespace (error 102). They live
+ * as long as `namespaces`. */
 const struct channel_rules *namespaces_find(const struct namespaces *namespaces,
                                             struct text channel);
 
@@ -76,9 +71,23 @@ enum channel_privacy {
     CHANNEL_PERSONAL,  /* --personal-prefix and the user's name: `#ann` */
 };
 
-/* 0, or the error that the client is told: CLIENT_ERROR_PERMISSION_DENIED,
- * CLIENT_ERROR_UNKNOWN_CHANNEL, CLIENT_ERROR_BAD_REQUEST for no name of a channel. */
+/* CHANNEL_FOR_ALL for a channel of no namespace, too. */
+enum channel_privacy namespaces_privacy(const struct namespaces *namespaces, struct text channel);
+
+/*
+ * 0, or the error that the client is told (enum client_error): CLIENT_ERROR_BAD_REQUEST for no name
+ * of a channel, CLIENT_ERROR_UNKNOWN_CHANNEL, CLIENT_ERROR_NOT_AVAILABLE for the history or the
+ * presence of a channel that has none, CLIENT_ERROR_PERMISSION_DENIED.
+ */
 int namespaces_check(const struct namespaces *namespaces, struct text channel, enum channel_act act,
                      const struct actor *actor);
+
+/*
+ * Writes the name of the user's personal channel, without a zero byte, and returns its size; 0
+ * where there is none: the user is anonymous, the name would be too long, or --personal-prefix is
+ * empty.
+ */
+size_t namespaces_personal_channel(const struct namespaces *namespaces, struct text user,
+                                   char channel[CHANNEL_NAME_LIMIT]);
 
 #endif

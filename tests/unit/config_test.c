@@ -27,21 +27,22 @@ static int make_config(void **state)
         .bus_buffer_bytes = 16 << 20,
         .max_message_size = 64 << 10,
         .send_queue_limit = 1 << 20,
-        .message_rate = 100,
-        .message_burst = 200,
+        .rules = {.message_rate = 100, .message_burst = 200},
+        .private_prefix = "$",
+        .personal_prefix = "#",
         .allow_origin = {1, any},
     };
     return 0;
 }
 
-static const char *problems[8];
+static char problems[8][OPTION_ERROR_LIMIT];
 static size_t problem_count;
 
 static void note(void *context, const char *problem)
 {
     (void)context;
     assert_true(problem_count < 8);
-    problems[problem_count++] = problem;
+    snprintf(problems[problem_count++], OPTION_ERROR_LIMIT, "%s", problem);
 }
 
 static void check(void)
@@ -198,9 +199,9 @@ static void bus_buffer_holds_the_largest_message(void **state)
 static void rate_needs_a_burst(void **state)
 {
     (void)state;
-    config.message_burst = 0;
+    config.rules.message_burst = 0;
     expect_bad("--message-burst");
-    config.message_rate = 0;
+    config.rules.message_rate = 0;
     expect_good();
 }
 

@@ -360,7 +360,8 @@ static void errors_of_the_file_name_the_line(void **state)
     assert_bad_line("workers = many\n", 1, "workers: \"many\" is not a whole number");
     assert_bad_line("workers = 3\nworkers = 4\n", 2, "workers: is set twice in this file");
     assert_bad_line("workers\n", 1, "expected name = value");
-    assert_bad_line("[section]\nworkers = 3\n", 2, "there are no sections in this file");
+    assert_bad_line("\n[room hall]\nworkers = 3\n", 2,
+                    "[room hall]: there are no sections in this file");
     memset(text + strlen(text), 'x', 250);
     assert_bad_line(text, 2, "the line is longer than 198 characters");
 }

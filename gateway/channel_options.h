@@ -5,7 +5,8 @@
  */
 #define RULE(member) AT(rules.member)
 
-/* clang-format off: a row is an option */
+/* A row is an option, and part of an array that begins elsewhere. */
+/* clang-format off */
 #define SWITCH(option_name, member, top, text)                                                     \
     {.name = (option_name),                                                                        \
      .type = OPTION_FLAG,                                                                          \
@@ -75,8 +76,8 @@
      .argument = "TIME",
      .minimum = SECOND,
      .maximum = 24 * HOUR * 366,
-     .help = "How long a channel's history is kept after its last message. That of a section takes no "
-             "restart.",
+     .help = "How long a channel's history is kept after its last message. That of a section takes "
+             "no restart.",
      .in_section = true},
     SWITCH("presence", presence, "on", "It is known who is on a channel."),
     SWITCH("join-leave", join_leave, "on",
@@ -128,9 +129,8 @@
      .in_section = true},
     SWITCH("subscribe-proxy", subscribe_proxy, "off",
            "The application's backend is asked whether a client may subscribe."),
-    SWITCH("publish-proxy", publish_proxy, "off",
-           "And whether it may publish."),
+    SWITCH("publish-proxy", publish_proxy, "off", "And whether it may publish."),
 
 #undef SWITCH
 #undef RULE
-/* clang-format on */
+    /* clang-format on */

@@ -1,10 +1,7 @@
 #include "common/protobuf_field.h"
 
-#define LONG_VARINT  10 /* bytes, for 64 bits */
-#define SHORT_VARINT 5  /* of a tag or a length */
-
-static bool read_varint(const unsigned char **at, const unsigned char *end, unsigned limit,
-                        uint64_t *value)
+bool varint_read(const unsigned char **at, const unsigned char *end, unsigned limit,
+                 uint64_t *value)
 {
     const unsigned char *from = *at;
 
@@ -36,7 +33,7 @@ static bool read_bytes(const unsigned char **at, const unsigned char *end,
 {
     uint64_t size;
 
-    if (!read_varint(at, end, SHORT_VARINT, &size) || size > (size_t)(end - *at))
+    if (!varint_read(at, end, VARINT_SHORT, &size) || size > (size_t)(end - *at))
         return false;
     field->data = *at;
     field->size = (size_t)size;
@@ -49,7 +46,7 @@ static bool read_value(const unsigned char **at, const unsigned char *end,
 {
     switch (field->type) {
     case PROTOBUF_VARINT:
-        return read_varint(at, end, LONG_VARINT, &field->value);
+        return varint_read(at, end, VARINT_LONG, &field->value);
     case PROTOBUF_FIXED64:
         return read_fixed(at, end, 8, &field->value);
     case PROTOBUF_BYTES:
@@ -67,7 +64,7 @@ bool protobuf_field_read(const unsigned char **at, const unsigned char *end,
     const unsigned char *from = *at;
     uint64_t tag;
 
-    if (!read_varint(&from, end, SHORT_VARINT, &tag))
+    if (!varint_read(&from, end, VARINT_SHORT, &tag))
         return false;
     field->number = tag >> 3;
     field->type = (enum protobuf_wire_type)(tag & 7);

@@ -114,6 +114,14 @@ struct protobuf_field {
     size_t size;               /* and how many */
 };
 
+#define VARINT_LONG  10 /* bytes, for 64 bits */
+#define VARINT_SHORT 5  /* of a tag or a length */
+
+/* Takes an integer of at most `limit` bytes from `*at`. False where there is none, which leaves
+ * `*at` in front of it. */
+bool varint_read(const unsigned char **at, const unsigned char *end, unsigned limit,
+                 uint64_t *value);
+
 /* Takes the next field from `*at`. False at `end`, and where there is none, which leaves `*at` in
  * front of it. */
 bool protobuf_field_read(const unsigned char **at, const unsigned char *end,

@@ -28,7 +28,7 @@ static inline char *channel_text(char text[CHANNEL_TEXT], const struct router_fr
     return text;
 }
 
-static inline char *text_of(const char *text)
+static inline char *packed_text(const char *text)
 {
     return (char *)(text ? text : ""); /* protobuf-c does not write to it */
 }

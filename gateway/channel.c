@@ -20,6 +20,10 @@ struct group {
     uint32_t count;
     uint32_t capacity;
     struct block *tick; /* NULL while empty */
+    size_t messages;    /* in it */
+    uint8_t wire;
+    bool has_publication; /* among them */
+    bool must_move;       /* its subscribers have had one, and another wire from then on */
 };
 
 struct channel {
@@ -29,8 +33,10 @@ struct channel {
     struct list *dirty;
     const struct channel_sink *sink;
     enum channel_state state;
-    size_t tick_messages;
-    struct group groups[WIRE_COUNT];
+    struct message *base; /* the last one, where a wire needs it; else NULL */
+    struct recent *recent;
+    struct group *groups; /* one for each wire in use, and those that were: few */
+    size_t group_count;
     size_t name_size;
     char name[];
 };
@@ -53,21 +59,21 @@ void channel_destroy(struct channel *channel)
 {
     assert(channel_is_empty(channel));
     list_remove(&channel->dirty_link);
-    for (int wire = 0; wire < WIRE_COUNT; wire++) {
-        block_unref(channel->groups[wire].tick);
-        memory_free(channel->groups[wire].subscribers);
+    for (size_t i = 0; i < channel->group_count; i++) {
+        block_unref(channel->groups[i].tick);
+        memory_free(channel->groups[i].subscribers);
     }
+    message_unref(channel->base);
+    memory_free(channel->groups);
     memory_free(channel);
 }
 
 void channel_each(struct channel *channel,
                   void (*visit)(struct subscription *subscription, void *context), void *context)
 {
-    for (int wire = 0; wire < WIRE_COUNT; wire++) {
-        struct group *group = &channel->groups[wire];
-
-        for (uint32_t i = group->count; i-- > 0;)
-            visit(group->subscribers[i], context);
+    for (size_t at = 0; at < channel->group_count; at++) {
+        for (uint32_t i = channel->groups[at].count; i-- > 0;)
+            visit(channel->groups[at].subscribers[i], context);
     }
 }
 
@@ -93,12 +99,32 @@ void channel_settle(struct channel *channel, int error)
     channel_each(channel, tell_opened, &settlement);
 }
 
-void channel_join(struct channel *channel, struct subscription *subscription, enum wire wire)
+static struct group *find_group(const struct channel *channel, uint8_t wire)
 {
-    struct group *group = &channel->groups[wire];
+    for (size_t i = 0; i < channel->group_count; i++) {
+        if (channel->groups[i].wire == wire)
+            return &channel->groups[i];
+    }
+    return NULL;
+}
 
-    assert(!subscription->channel);
-    channel_flush(channel);
+static struct group *find_or_add_group(struct channel *channel, uint8_t wire)
+{
+    struct group *group = find_group(channel, wire);
+
+    if (group)
+        return group;
+    channel->groups =
+        memory_resize(channel->groups, (channel->group_count + 1) * sizeof(struct group));
+    group = &channel->groups[channel->group_count++];
+    *group = (struct group){.wire = wire};
+    return group;
+}
+
+static void add(struct channel *channel, struct subscription *subscription, uint8_t wire)
+{
+    struct group *group = find_or_add_group(channel, wire);
+
     if (group->count == group->capacity) {
         group->capacity = group->capacity ? group->capacity * 2 : 2;
         group->subscribers =
@@ -106,13 +132,29 @@ void channel_join(struct channel *channel, struct subscription *subscription, en
     }
     subscription->channel = channel;
     subscription->index = group->count;
-    subscription->wire = (uint8_t)wire;
+    subscription->wire = wire;
     group->subscribers[group->count++] = subscription;
+}
+
+void channel_join(struct channel *channel, struct subscription *subscription, uint8_t wire)
+{
+    assert(!subscription->channel);
+    channel_flush(channel);
+    add(channel, subscription, wire);
+}
+
+void channel_change_wire(struct subscription *subscription, uint8_t wire)
+{
+    struct channel *channel = subscription->channel;
+
+    channel_flush(channel);
+    channel_leave(subscription);
+    add(channel, subscription, wire);
 }
 
 void channel_leave(struct subscription *subscription)
 {
-    struct group *group = &subscription->channel->groups[subscription->wire];
+    struct group *group = find_group(subscription->channel, subscription->wire);
     struct subscription *last = group->subscribers[--group->count];
 
     group->subscribers[subscription->index] = last;
@@ -125,50 +167,103 @@ void channel_leave(struct subscription *subscription)
     }
 }
 
-void channel_append(struct channel *channel, const struct message *message)
+/* Appends it to the tick of one wire; returns how large that is. */
+static size_t append(const struct channel *channel, struct group *group,
+                     const struct message *message)
+{
+    bool is_ephemeral = message_is_ephemeral(message->kind);
+
+    if (group->count == 0 || group->wire == WIRE_NONE)
+        return 0;
+
+    struct wire_traits traits = channel->sink->traits(group->wire);
+
+    if (is_ephemeral && !traits.takes_joins)
+        return 0;
+    if (!group->tick)
+        group->tick = block_create(FIRST_BYTES);
+    group->tick = channel->sink->encode(group->wire, group->tick, message,
+                                        traits.needs_base ? channel->base : NULL);
+    group->messages++;
+    group->has_publication |= !is_ephemeral;
+    return group->tick->size;
+}
+
+/* Remembers the message for the next one, if some wire needs it. */
+static void keep_base(struct channel *channel, struct message *message)
+{
+    bool is_needed = false;
+
+    for (size_t i = 0; i < channel->group_count; i++) {
+        const struct group *group = &channel->groups[i];
+
+        is_needed |= group->count > 0 && channel->sink->traits(group->wire).needs_base;
+    }
+    message_unref(channel->base);
+    channel->base = is_needed ? message_ref(message) : NULL;
+}
+
+void channel_append(struct channel *channel, struct message *message)
 {
     size_t largest = 0;
 
     if (channel->state != CHANNEL_OPEN)
         return;
-    for (int wire = 0; wire < WIRE_COUNT; wire++) {
-        struct group *group = &channel->groups[wire];
+    for (size_t i = 0; i < channel->group_count; i++) {
+        size_t size = append(channel, &channel->groups[i], message);
 
-        if (group->count == 0)
-            continue;
-        if (!group->tick)
-            group->tick = block_create(FIRST_BYTES);
-        group->tick = channel->sink->encode((enum wire)wire, group->tick, message);
-        if (group->tick->size > largest)
-            largest = group->tick->size;
+        if (size > largest)
+            largest = size;
     }
-    channel->tick_messages++;
+    if (!message_is_ephemeral(message->kind))
+        keep_base(channel, message);
     if (largest > CHANNEL_TICK_BYTES)
         channel_flush(channel);
-    else if (list_is_empty(&channel->dirty_link))
+    else if (largest > 0 && list_is_empty(&channel->dirty_link))
         list_append(channel->dirty, &channel->dirty_link);
 }
 
-static void flush_group(struct channel *channel, struct group *group, size_t messages)
+static void flush_group(struct channel *channel, struct group *group)
 {
     struct block *tick = group->tick;
+    size_t messages = group->messages;
 
     if (!tick)
         return;
+    group->must_move =
+        group->has_publication && channel->sink->traits(group->wire).next != group->wire;
     group->tick = NULL;
+    group->messages = 0;
+    group->has_publication = false;
     for (uint32_t i = group->count; i-- > 0;)
         channel->sink->deliver(group->subscribers[i], tick, messages);
     block_unref(tick);
 }
 
+/* The subscribers of a wire that is for the first message alone have had it. */
+static void move_on(struct channel *channel, size_t at)
+{
+    uint8_t next = channel->sink->traits(channel->groups[at].wire).next;
+
+    channel->groups[at].must_move = false;
+    while (channel->groups[at].count > 0) {
+        struct subscription *last = channel->groups[at].subscribers[channel->groups[at].count - 1];
+
+        channel_leave(last);
+        add(channel, last, next); /* may move the groups */
+    }
+}
+
 void channel_flush(struct channel *channel)
 {
-    size_t messages = channel->tick_messages;
-
     list_remove(&channel->dirty_link);
-    channel->tick_messages = 0;
-    for (int wire = 0; wire < WIRE_COUNT; wire++)
-        flush_group(channel, &channel->groups[wire], messages);
+    for (size_t at = 0; at < channel->group_count; at++)
+        flush_group(channel, &channel->groups[at]);
+    /* Not before all have what is in this tick, or who moves would be sent it twice. */
+    for (size_t at = 0; at < channel->group_count; at++) {
+        if (channel->groups[at].must_move)
+            move_on(channel, at);
+    }
 }
 
 void channel_flush_all(struct list *dirty)
@@ -179,8 +274,8 @@ void channel_flush_all(struct list *dirty)
 
 bool channel_is_empty(const struct channel *channel)
 {
-    for (int wire = 0; wire < WIRE_COUNT; wire++) {
-        if (channel->groups[wire].count > 0)
+    for (size_t i = 0; i < channel->group_count; i++) {
+        if (channel->groups[i].count > 0)
             return false;
     }
     return true;
@@ -190,9 +285,19 @@ size_t channel_subscriber_count(const struct channel *channel)
 {
     size_t count = 0;
 
-    for (int wire = 0; wire < WIRE_COUNT; wire++)
-        count += channel->groups[wire].count;
+    for (size_t i = 0; i < channel->group_count; i++)
+        count += channel->groups[i].count;
     return count;
+}
+
+struct recent *channel_recent(const struct channel *channel)
+{
+    return channel->recent;
+}
+
+void channel_set_recent(struct channel *channel, struct recent *recent)
+{
+    channel->recent = recent;
 }
 
 enum channel_state channel_state(const struct channel *channel)

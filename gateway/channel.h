@@ -22,8 +22,9 @@
 /* A tick that outgrows this is handed out at once; so it holds at most this and one message. */
 #define CHANNEL_TICK_BYTES ((size_t)128 * 1024)
 
-/* The encodings in which subscribers may want their messages; one tick buffer for each in use. */
-enum wire { WIRE_PLAIN, WIRE_COUNT };
+/* A *wire* is an encoding in which subscribers want their messages: a number that the sink gives a
+ * meaning to, but for this one. There is one tick buffer for each in use. */
+#define WIRE_NONE ((uint8_t)0) /* keeps the channel, and is sent nothing */
 
 /* Embedded in whatever listens to a channel. */
 struct subscription {
@@ -32,9 +33,18 @@ struct subscription {
     uint8_t wire;
 };
 
+struct wire_traits {
+    bool takes_joins; /* is sent who joins and leaves */
+    bool needs_base;  /* messages are encoded on the ground of the one before */
+    uint8_t next;     /* of its subscribers, once they have been sent a message; often the same */
+};
+
 struct channel_sink {
-    /* Appends the message as frames of the wire to a block (which may move) and returns it. */
-    struct block *(*encode)(enum wire wire, struct block *block, const struct message *message);
+    struct wire_traits (*traits)(uint8_t wire);
+    /* Appends the message as frames of the wire to a block (which may move) and returns it. `base`
+     * is the message before it, where the wire's traits say that it is needed; else NULL. */
+    struct block *(*encode)(uint8_t wire, struct block *block, const struct message *message,
+                            const struct message *base);
     /* Sends a block of frames to one subscriber. It may unsubscribe itself, and no other. */
     void (*deliver)(struct subscription *subscription, struct block *frames, size_t messages);
     /* The channel took effect on the bus, or was refused (`error`): subscribers may begin. */
@@ -47,6 +57,7 @@ enum channel_state {
 };
 
 struct channel;
+struct recent;
 
 /* A channel without subscribers, CHANNEL_OPENING. `dirty` is the list that it joins while its tick
  * buffer holds something; `sink` must outlive it. */
@@ -60,13 +71,16 @@ void channel_destroy(struct channel *channel);
 void channel_settle(struct channel *channel, int error);
 
 /* Adds a subscriber; flushes first, so that nobody is sent what came before it. */
-void channel_join(struct channel *channel, struct subscription *subscription, enum wire wire);
+void channel_join(struct channel *channel, struct subscription *subscription, uint8_t wire);
+
+/* Gives a subscriber another wire, from the next message on. */
+void channel_change_wire(struct subscription *subscription, uint8_t wire);
 
 /* Removes a subscriber. O(1). The caller destroys a channel that is empty then. */
 void channel_leave(struct subscription *subscription);
 
 /* Appends a message to the tick buffers in use. Ignored while the channel is not open. */
-void channel_append(struct channel *channel, const struct message *message);
+void channel_append(struct channel *channel, struct message *message);
 
 /* Hands every subscriber the tick and empties it. */
 void channel_flush(struct channel *channel);
@@ -74,13 +88,19 @@ void channel_flush(struct channel *channel);
 /* Flushes every channel of a dirty list. */
 void channel_flush_all(struct list *dirty);
 
-/* Calls `visit` for each subscriber; it may unsubscribe that one, and no other. */
+/* Calls `visit` for each subscriber, also those that are sent nothing; it may unsubscribe that one,
+ * and no other. */
 void channel_each(struct channel *channel,
                   void (*visit)(struct subscription *subscription, void *context), void *context);
 
 bool channel_is_empty(const struct channel *channel);
 size_t channel_subscriber_count(const struct channel *channel);
 enum channel_state channel_state(const struct channel *channel);
+
+/* What the worker knows of the channel's newest messages; owned by whoever sets it (recent.h), and
+ * NULL until then. */
+struct recent *channel_recent(const struct channel *channel);
+void channel_set_recent(struct channel *channel, struct recent *recent);
 const char *channel_name(const struct channel *channel, size_t *size);
 
 /* The places of a channel in its worker's map and list of idle channels, and back. */

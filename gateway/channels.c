@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "gateway/recent.h"
 
 void channels_init(struct channels *channels, const struct channel_sink *sink,
                    struct worker *worker, struct inbox *hub, struct worker_stats *stats)
@@ -18,6 +19,7 @@ static void destroy_entry(struct map_entry *entry, void *context)
     struct channel *channel = channel_of_entry(entry);
 
     map_remove(&channels->by_name, entry);
+    recent_destroy(channel_recent(channel));
     list_remove(channel_idle_link(channel));
     channel_destroy(channel);
 }
@@ -48,7 +50,7 @@ struct channel *channels_find(const struct channels *channels, const char *name,
 }
 
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
-                                 struct subscription *subscription, enum wire wire)
+                                 struct subscription *subscription, uint8_t wire)
 {
     struct channel *channel = channels_find(channels, name, name_size);
 
@@ -79,14 +81,6 @@ void channels_leave(struct channels *channels, struct subscription *subscription
         return;
     channel_leave(subscription);
     mark_idle(channels, channel);
-}
-
-void channels_deliver(struct channels *channels, const struct message *message)
-{
-    struct channel *channel = channels_find(channels, message->channel, message->channel_size);
-
-    if (channel)
-        channel_append(channel, message);
 }
 
 void channels_subscribed(struct channels *channels, const struct channel_command *command)
@@ -126,6 +120,7 @@ static void free_idle(struct channels *channels)
             continue;
         tell_hub(channels, COMMAND_UNSUBSCRIBE, name, size);
         map_remove(&channels->by_name, channel_entry(channel));
+        recent_destroy(channel_recent(channel));
         channel_destroy(channel);
         metric_set(&channels->stats->channels, channels->by_name.count);
     }

@@ -34,13 +34,12 @@ void channels_deinit(struct channels *channels);
  * or CHANNEL_OPENING where `opened` of the sink will follow.
  */
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
-                                 struct subscription *subscription, enum wire wire);
+                                 struct subscription *subscription, uint8_t wire);
 
 /* Takes a subscription out of its channel; harmless if it is in none. */
 void channels_leave(struct channels *channels, struct subscription *subscription);
 
 /* What the hub says about a channel. The command stays the caller's. */
-void channels_deliver(struct channels *channels, const struct message *message);
 void channels_subscribed(struct channels *channels, const struct channel_command *command);
 void channels_refused(struct channels *channels, const struct channel_command *command, int error);
 

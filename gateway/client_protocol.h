@@ -19,6 +19,9 @@
 
 enum client_format { CLIENT_JSON, CLIENT_PROTOBUF };
 
+#define CLIENT_SUBS_LIMIT       128 /* subscriptions in a connect request */
+#define CLIENT_JSON_DEPTH_LIMIT 64  /* arrays and objects inside of each other */
+
 /* The codes that SDKs act on. */
 enum client_error {
     CLIENT_ERROR_INTERNAL = 100, /* temporary */
@@ -69,7 +72,7 @@ enum client_disconnect {
 /* Requests. */
 
 enum client_method {
-    CLIENT_PONG, /* the empty command: an answer to our ping */
+    CLIENT_PONG, /* no id and no method, as in `{}`: an answer to our ping */
     CLIENT_CONNECT,
     CLIENT_SUBSCRIBE,
     CLIENT_UNSUBSCRIBE,
@@ -133,7 +136,7 @@ struct client_token_request {
 };
 
 struct client_request {
-    uint32_t id; /* 0 for SEND and PONG alone */
+    uint32_t id; /* never 0 but for PONG and, as nobody answers it, SEND */
     enum client_method method;
     union {
         struct client_connect_request connect;
@@ -154,7 +157,9 @@ enum client_read {
 };
 
 /* Reads the commands of one frame. What it hands out points into the frame or the arena, and is
- * good until the next call. */
+ * good until the next call. Texts are UTF-8, and may have zero bytes in them; payloads of JSON
+ * frames are JSON. Fields that we do not know are skipped, as is `null` where no payload is
+ * expected. */
 struct client_reader {
     enum client_format format;
     const unsigned char *next;
@@ -162,15 +167,19 @@ struct client_reader {
     struct arena arena;
 };
 
+/* The reader must not be moved from here on. */
 void client_reader_init(struct client_reader *reader, enum client_format format, const void *frame,
                         size_t size);
 
+/* After CLIENT_READ_BAD the rest of the frame is lost: CLIENT_READ_END follows. */
 enum client_read client_reader_next(struct client_reader *reader, struct client_request *request);
 
 void client_reader_deinit(struct client_reader *reader);
 
-/* Replies and pushes: each call appends one whole message to `out`. In JSON they are separated by
- * newlines, none behind the last; in protobuf each stands behind its varint length. */
+/* Replies and pushes: each call appends one whole message to `out`, which holds nothing but
+ * messages of one frame. In JSON they are separated by newlines, none behind the last; in protobuf
+ * each stands behind its varint length. Payloads for JSON clients must be JSON (line ends between
+ * its tokens are left out), and texts for protobuf clients UTF-8. */
 
 struct client_info {
     struct text user;
@@ -196,7 +205,15 @@ struct client_publication {
     int64_t time_ms;                /* 0: left out */
     const struct client_tag *tags;
     size_t tag_count;
-    bool is_delta; /* `data` is a fossil delta, which JSON clients get as a JSON string */
+    /* Set in every publication for a subscriber that was promised deltas: a JSON client then gets
+     * `data` as a JSON string, in which its JSON text is. Protobuf clients get what they always
+     * do. */
+    bool as_string;
+    /* `data` is a fossil delta between what the subscriber was given before and is to have now: of
+     * the bytes of protobuf clients, or of what client_write_json_data wrote for JSON clients.
+     * These get it in a JSON string, so it must be UTF-8: one that is not (it may begin inside of a
+     * character) goes as a whole publication instead. */
+    bool is_delta;
 };
 
 struct client_subscribe_result {
@@ -296,7 +313,11 @@ bool client_error_is_temporary(enum client_error code);
 /* The JSON string with this text; invalid UTF-8 becomes U+FFFD. */
 void client_write_json_string(struct buffer *out, struct text text);
 
-/* True if it is one JSON value, of a depth that we bear. */
+/* The JSON text that a publication's data is to JSON clients; nothing where JSON is empty. */
+void client_write_json_data(struct buffer *out, enum client_data kind, struct text data);
+
+/* True if it is one JSON value, of a depth that we bear, without a member that comes twice or a
+ * number beyond what a double can hold. */
 bool client_is_json(struct text text);
 
 /* Where the JSON text is a string: appends what it says and returns true. */

@@ -22,6 +22,8 @@ enum command_kind {
     COMMAND_SUBSCRIBE,   /* struct channel_command: the worker's first subscriber of the channel */
     COMMAND_UNSUBSCRIBE, /* struct channel_command: its last one left */
     COMMAND_SETTLE,      /* struct settle_command; comes back as COMMAND_SETTLED */
+    COMMAND_ASK,         /* struct ask_command; comes back as COMMAND_ANSWERED */
+    COMMAND_PRESENCE,    /* struct presence_command: who is on a channel, or not any more */
     COMMAND_CAUGHT_UP,   /* struct signal_command: `deliveries`, found full, has room again */
     COMMAND_DRAINED,     /* struct signal_command: a draining worker has no connection left, and
                             nothing of its own is with the hub */
@@ -33,6 +35,7 @@ enum command_kind {
                          */
     COMMAND_REFUSED,    /* struct channel_command: there are too many channels */
     COMMAND_LOST,       /* struct channel_command: messages of the channel are gone */
+    COMMAND_ANSWERED,   /* struct ask_command, with its answer */
     COMMAND_SETTLED,    /* struct settle_command */
     COMMAND_GO_ON,      /* struct signal_command: `publishes`, found full, has room again */
     COMMAND_OVERRUN,    /* struct signal_command: the worker was handed no messages for a while */
@@ -54,14 +57,16 @@ struct command {
 /* What a message costs while it is under way: its data, its names, and the commands around it. */
 static inline uint64_t message_cost(const struct message *message)
 {
-    return message->data_size + message->channel_size + 256;
+    return message->data_size + message->channel_size + message->origin.size + message->key.size +
+           256;
 }
 
 struct publish_command {
     struct command command;
     struct bus_publish publish;
-    struct session *session; /* stays until the answer, see session.h */
+    struct session *session; /* stays until the answer, see session.h; NULL: nobody waits */
     struct hub *hub;         /* the hub's own */
+    uint64_t tag;            /* the session's own */
     int error;               /* COMMAND_PUBLISHED: as in bus_publish.published */
 };
 
@@ -74,6 +79,33 @@ struct channel_command {
 struct deliver_command {
     struct command command;
     struct message *message; /* one reference */
+};
+
+enum ask_kind { ASK_HISTORY, ASK_PRESENCE, ASK_FORGET };
+
+/* A question of a worker to the bus; ask_command.h makes, answers and frees them. */
+struct ask_command {
+    struct command command;
+    enum ask_kind kind;
+    struct bus_ask ask;
+    /* On the worker, with what it asked; frees nothing. */
+    void (*answered)(struct ask_command *command);
+    void *owner;
+    uint64_t tag; /* the owner's */
+    int error;    /* as in bus_ask.answered */
+    struct bus_answer answer;
+    char *present_bytes; /* what `answer.present` points into */
+    size_t channel_size;
+    char channel[MESSAGE_CHANNEL_LIMIT + 1];
+};
+
+struct presence_command {
+    struct command command;
+    bool is_there;          /* or has gone */
+    struct bus_present who; /* points behind the command; the client alone of one that has gone */
+    size_t channel_size;
+    char channel[MESSAGE_CHANNEL_LIMIT + 1];
+    char bytes[];
 };
 
 /* Asks when everything that this worker published before has been settled and delivered. */

@@ -14,6 +14,8 @@
 
 #define NAMESPACES_LIMIT 256
 
+enum config_anonymous { ANONYMOUS_AUTO, ANONYMOUS_ON, ANONYMOUS_OFF };
+
 struct config {
     const char *listen;
     const char *tls_listen;
@@ -43,6 +45,18 @@ struct config {
     const char *bus_tls_server_name; /* empty: the host */
     uint64_t bus_buffer_bytes;
     uint64_t history_memory_bytes;
+
+    int allow_anonymous; /* enum config_anonymous */
+    uint64_t client_channel_limit;
+    const char *token_hmac_secret_file; /* empty: none; so the next four */
+    const char *token_rsa_public_key;
+    const char *token_ecdsa_public_key;
+    const char *token_eddsa_public_key;
+    const char *token_jwks_file;
+    const char *token_audience; /* empty: any */
+    const char *token_issuer;
+    uint64_t token_leeway_ms;
+    const char *token_user_claim;
 
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit */

@@ -63,7 +63,4 @@ void connections_restart(struct connection_host *host);
 /* Closes every socket at once, without a word. */
 void connections_abort(struct connection_host *host);
 
-/* Closes (1012) the sessions of a channel whose messages were lost. */
-void connection_restart(struct subscription *subscription, void *context);
-
 #endif

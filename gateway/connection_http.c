@@ -2,8 +2,10 @@
  * HTTP over the socket: answers go out as they come, requests have their time to arrive, and a
  * client that is slow to take an answer has more of it.
  */
+#include "gateway/client.h"
 #include "gateway/connection_inside.h"
 #include "gateway/peer_log.h"
+#include "gateway/plain.h"
 
 static void send_http_output(struct connection *connection)
 {
@@ -96,6 +98,9 @@ void connection_read_http(struct connection *connection, const unsigned char *da
         return;
     connection_set_state(connection, JOINING);
     stream_stop(&connection->stream);
-    session_open(&connection->session, &connection->host->sessions, http->channel,
-                 http->channel_size);
+    if (http->is_client)
+        client_open(&connection->session, &connection->host->sessions, http->transport);
+    else
+        plain_open(&connection->session, &connection->host->sessions, http->channel,
+                   http->channel_size);
 }

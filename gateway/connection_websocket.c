@@ -31,8 +31,12 @@ static void dismiss(struct connection *connection, uint16_t code, const char *re
 
 void connection_close(struct connection *connection, uint16_t code, const char *reason)
 {
+    const struct session_protocol *protocol = connection->session.protocol;
+
     if (!is_open(connection))
         return;
+    if (protocol->close_code)
+        code = protocol->close_code(code, &reason);
     dismiss(connection, code, reason);
     if (connection->state == CLOSING && stream_start(&connection->stream))
         connection_end(connection);
@@ -143,6 +147,15 @@ static void on_control(struct connection *connection, const struct websocket_fra
     }
 }
 
+/* A protocol with pings of its own has them at even times, as its clients expect. */
+static void note_life(struct connection *connection)
+{
+    if (connection->session.protocol->ping)
+        connection->life.is_asked = false;
+    else
+        life_sign(&connection->life, now_ms(connection));
+}
+
 void connection_read_frames(struct connection *connection, unsigned char *data, size_t size)
 {
     struct websocket_frame frame;
@@ -156,7 +169,7 @@ void connection_read_frames(struct connection *connection, unsigned char *data, 
             return;
         }
         if (is_open(connection))
-            life_sign(&connection->life, now_ms(connection));
+            note_life(connection);
         if (event == WEBSOCKET_ERROR)
             fail(connection, frame.close_code, frame.reason);
         else if (event == WEBSOCKET_CONTROL)
@@ -239,7 +252,10 @@ static void ping(struct connection *connection)
     if (!has_room(connection))
         return;
     stream_set_mark(&connection->stream, &connection->mark);
-    connection_send(connection, frame, sizeof(frame));
+    if (connection->session.protocol->ping)
+        connection->session.protocol->ping(&connection->session);
+    else
+        connection_send(connection, frame, sizeof(frame));
 }
 
 void connection_check_life(struct connection *connection)

@@ -129,11 +129,3 @@ void connections_restart(struct connection_host *host)
 {
     each_of_all(host, restart_each);
 }
-
-void connection_restart(struct subscription *subscription, void *context)
-{
-    struct session *session = container_of(subscription, struct session, subscription);
-
-    (void)context;
-    restart(of_session(session));
-}

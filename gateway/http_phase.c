@@ -6,7 +6,9 @@
 #include "common/http_response.h"
 #include "common/memory.h"
 #include "gateway/base_path.h"
+#include "gateway/client.h"
 #include "gateway/handshake.h"
+#include "gateway/plain.h"
 
 #define OUTSIDE "" /* a path that nothing lies at */
 
@@ -62,6 +64,21 @@ static struct forwarded *read_forwarded(struct http_phase *http, const struct ht
     return &http->proxied->forwarded;
 }
 
+/* The format is asked for by a subprotocol, or where that cannot be, in the address. */
+static void accept_client(struct http_phase *http, const struct http_request *request)
+{
+    char format[16];
+    bool is_subprotocol =
+        http_request_header_has_token(request, "sec-websocket-protocol", CLIENT_SUBPROTOCOL);
+    bool is_protobuf = is_subprotocol ||
+                       (http_query_value(request->query, "format", format, sizeof(format)) >= 0 &&
+                        strcmp(format, "protobuf") == 0);
+
+    http->is_client = true;
+    http->transport = is_protobuf ? TRANSPORT_WEBSOCKET_PROTOBUF : TRANSPORT_WEBSOCKET_JSON;
+    handshake_append_accept(request, is_subprotocol ? CLIENT_SUBPROTOCOL : NULL, &http->accept);
+}
+
 static enum http_verdict respond_below(struct http_phase *http, const struct http_request *request,
                                        struct buffer *output)
 {
@@ -74,7 +91,8 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
         site_respond(settings, http->status, request, output);
         return HTTP_ANSWERED;
     }
-    if (http_request_names_host(request) && !session_serves(request->path))
+    if (http_request_names_host(request) && !plain_serves(request->path) &&
+        !client_serves(request->path))
         return refuse(http, request, 404, "there is no WebSocket at this path", output);
 
     struct forwarded *forwarded = read_forwarded(http, request);
@@ -82,7 +100,11 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
 
     if (status != 101)
         return refuse(http, request, status, message, output);
-    status = session_channel(request, settings, http->channel, &http->channel_size, &message);
+    if (client_serves(request->path)) {
+        accept_client(http, request);
+        return HTTP_TAKEN;
+    }
+    status = plain_channel(request, settings, http->channel, &http->channel_size, &message);
     if (status)
         return refuse(http, request, status, message, output);
     handshake_append_accept(request, NULL, &http->accept);

@@ -10,6 +10,7 @@
 #include "gateway/forwarded.h"
 #include "gateway/session.h"
 #include "gateway/site.h"
+#include "gateway/wires.h"
 
 /* What is known of a client whose requests a proxy sends. In memory of its own: holes of this size
  * among the connections were measured to cost each of those 137 bytes. */
@@ -28,6 +29,8 @@ struct http_phase {
     bool is_tls;
     const char *refusal; /* why a handshake was refused, after which the phase ends; NULL */
     int refused_status;
+    bool is_client;           /* the handshake asks for the channel protocol, */
+    enum transport transport; /* over this one; else for the plain one, on `channel` */
     size_t channel_size;
     char channel[MESSAGE_CHANNEL_LIMIT + 1];
 };
@@ -40,8 +43,8 @@ struct http_phase *http_phase_create(const struct session_host *sessions,
 /* NULL is allowed. */
 void http_phase_destroy(struct http_phase *http);
 
-/* Reads on. True once a handshake may be accepted: `accept`, `early`, `channel` and `proxied` are
- * filled in then, and nothing more may be fed. */
+/* Reads on. True once a handshake may be accepted: what it asks for, `accept`, `early` and
+ * `proxied` are filled in then, and nothing more may be fed. */
 bool http_phase_feed(struct http_phase *http, const unsigned char *data, size_t size);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/ask.h"
 
 struct hub_channel {
     struct map_entry entry;
@@ -251,6 +252,17 @@ static void on_caught_up(struct hub *hub, struct worker *worker)
     go_on(hub);
 }
 
+/* Of a channel that is given up meanwhile the bus forgets everybody by itself. */
+static void note_presence(struct hub *hub, const struct presence_command *command)
+{
+    if (!hub->bus || !find(hub, command->channel, command->channel_size))
+        return;
+    if (command->is_there)
+        bus_presence_set(hub->bus, command->channel, command->channel_size, &command->who);
+    else
+        bus_presence_remove(hub->bus, command->channel, command->channel_size, command->who.client);
+}
+
 static void receive(struct inbox *inbox, struct inbox_item *item)
 {
     struct hub *hub = container_of(inbox, struct hub, inbox);
@@ -272,6 +284,12 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         break;
     case COMMAND_UNSUBSCRIBE:
         unsubscribe(hub, command->worker, channel->channel, channel->channel_size);
+        break;
+    case COMMAND_ASK:
+        ask_put(container_of(command, struct ask_command, command), hub->bus);
+        return;
+    case COMMAND_PRESENCE:
+        note_presence(hub, container_of(command, struct presence_command, command));
         break;
     case COMMAND_CAUGHT_UP:
         on_caught_up(hub, command->worker);

@@ -1,10 +1,10 @@
 /*
- * A session is what a WebSocket means: which channels it listens to and what its messages do. This
- * is the plain protocol (shared/design.md §4.1): one channel, and every message is broadcast on it
- * as it is, same opcode, to everybody, the sender included.
+ * A session is what a WebSocket means: what its messages do, and which channels it listens to. What
+ * all have in common is here; what they mean is their protocol's: the plain one (plain.h) or the
+ * channel protocol (client.h).
  *
  * A session is embedded in its connection and lives on the connection's loop. It reads no frames
- * and knows no sockets: frames of others go out through `session_events.send`.
+ * and knows no sockets: what is to be sent goes out through `session_events`.
  *
  * Publishes travel to the hub and come back with their result, so a session may have some under way
  * when its connection ends: `pending` says how many, and the memory must stay until `settled`.
@@ -14,13 +14,17 @@
 
 #include <stdint.h>
 
-#include "common/http_request.h"
 #include "gateway/channels.h"
+#include "gateway/clients.h"
 #include "gateway/flow.h"
+#include "gateway/namespaces.h"
+#include "gateway/recent.h"
 #include "gateway/settings.h"
 #include "gateway/websocket.h"
 
+struct client;
 struct session;
+struct status;
 
 struct session_events {
     /* The session may begin (0) or cannot (UV_EMFILE: too many channels). */
@@ -36,32 +40,47 @@ struct session_events {
 /* What the sessions of a worker share. */
 struct session_host {
     struct channels channels;
+    struct recents recents;
+    struct clients clients;
     const struct session_events *events;
+    const struct status *status;
     struct settings *settings; /* the present ones; the worker replaces them */
     struct worker_stats *stats;
     struct loop *loop;
     struct flow publishes; /* to the hub; it takes them */
 };
 
+struct session_protocol {
+    /* A text or binary message of the client. */
+    void (*message)(struct session *session, enum websocket_opcode opcode, const void *data,
+                    size_t size);
+    /* A publish came back, with its result; the command is freed afterwards. */
+    void (*published)(struct session *session, const struct publish_command *command);
+    /* Leaves all channels; nothing is sent any more. */
+    void (*close)(struct session *session);
+    /* The connection was silent: asks the client in words of the protocol. NULL: a ping frame is
+     * what it takes. */
+    void (*ping)(struct session *session);
+    /* What the protocol calls a close code of ours, and the reason to give with it. NULL: that. */
+    uint16_t (*close_code)(uint16_t code, const char **reason);
+};
+
 struct session {
     struct session_host *host;
-    struct subscription subscription;
+    const struct session_protocol *protocol; /* NULL: never opened */
+    union {
+        struct subscription subscription; /* of the plain protocol */
+        struct client *client;            /* of the channel protocol */
+    };
     uint32_t pending;         /* publishes under way */
     uint32_t allowance;       /* thousandths of messages that may be sent now */
     uint32_t allowance_since; /* loop time of `allowance`, ms, wrapping */
     bool is_held;             /* nothing is read for it until the hub has caught up */
 };
 
-/* The channel that a handshake asks for. 0, or an HTTP status with `*message` for the client. */
-int session_channel(const struct http_request *request, const struct settings *settings,
-                    char channel[MESSAGE_CHANNEL_LIMIT + 1], size_t *size, const char **message);
-
-/* True if the path is one of this protocol's. */
-bool session_serves(const char *path);
-
-/* Starts a session on a channel; `opened` follows, maybe before this returns. */
-void session_open(struct session *session, struct session_host *host, const char *channel,
-                  size_t channel_size);
+/* For the protocols: prepares a session. */
+void session_init(struct session *session, struct session_host *host,
+                  const struct session_protocol *protocol);
 
 /* False while so much is on its way to the hub that nothing more should be read for any session;
  * its worker will be told (COMMAND_GO_ON) when that has changed. */
@@ -75,13 +94,18 @@ void session_message(struct session *session, enum websocket_opcode opcode, cons
  * connection to be closed, if it sends too many. */
 bool session_charge(struct session *session);
 
+/* Sends a message to the hub. `limits` are those of the channel's history, NULL for the bus's own;
+ * `tag` comes back in the command. */
+void session_publish(struct session *session, const struct message_draft *draft,
+                     const struct channel_rules *limits, uint64_t tag);
+
+/* The same of a message for which nobody waits: its result is not told. */
+void session_announce(struct session_host *host, const struct message_draft *draft);
+
 /* A publish came back from the hub. Frees the command. */
 void session_published(struct publish_command *command);
 
-/* Leaves the channel. Harmless if the session was never opened. */
+/* Leaves the channels. Harmless if the session was never opened. */
 void session_close(struct session *session);
-
-/* Fills in what the channels of a worker need to know of sessions. */
-extern const struct channel_sink session_sink;
 
 #endif

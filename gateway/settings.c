@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "gateway/bus.h"
 #include "gateway/namespaces.h"
+#include "gateway/token.h"
 
 /* The built-in web root may be missing (a program that was built and not installed); one that the
  * user named may not. */
@@ -45,6 +46,33 @@ static int check_bus(const struct config *config, char error[OPTION_ERROR_LIMIT]
     return result;
 }
 
+static int load_tokens(struct settings *settings, char error[OPTION_ERROR_LIMIT])
+{
+    const struct config *config = &settings->config;
+    struct token_options options = {
+        .hmac_secret_file = config->token_hmac_secret_file,
+        .rsa_public_key = config->token_rsa_public_key,
+        .ecdsa_public_key = config->token_ecdsa_public_key,
+        .eddsa_public_key = config->token_eddsa_public_key,
+        .jwks_file = config->token_jwks_file,
+        .audience = config->token_audience,
+        .issuer = config->token_issuer,
+        .leeway_s = config->token_leeway_ms / 1000,
+        .user_id_claim = config->token_user_claim,
+    };
+    char problem[256];
+    int result = token_verifier_create(&settings->tokens, &options, problem);
+
+    if (result) {
+        snprintf(error, OPTION_ERROR_LIMIT, "--token-…: %s", problem);
+        return result;
+    }
+    settings->allows_anonymous =
+        config->allow_anonymous == ANONYMOUS_ON ||
+        (config->allow_anonymous == ANONYMOUS_AUTO && !token_verifier_has_keys(settings->tokens));
+    return 0;
+}
+
 enum option_outcome settings_load(struct settings **settings, const struct settings *running,
                                   int argc, char **argv, char **environment,
                                   char error[OPTION_ERROR_LIMIT])
@@ -63,6 +91,8 @@ enum option_outcome settings_load(struct settings **settings, const struct setti
         if (error[0] != '\0' || load_files(loaded, error))
             outcome = OPTION_BAD;
     }
+    if (outcome == OPTION_RUN && load_tokens(loaded, error))
+        outcome = OPTION_BAD;
     if (outcome == OPTION_RUN) {
         loaded->namespaces = namespaces_create(&loaded->config);
         networks_init(&loaded->trusted, loaded->config.trusted_proxy.items,
@@ -99,6 +129,8 @@ int settings_check(int argc, char **argv, char **environment)
         config_check(config, option_print, &printer);
         if (load_files(loaded, error))
             option_print(&printer, error);
+        if (load_tokens(loaded, error))
+            option_print(&printer, error);
         if (check_bus(config, error))
             option_print(&printer, error);
         if (strcmp(config->tls_listen, "off") != 0 && config->tls_cert.count > 0)
@@ -122,6 +154,7 @@ void settings_unref(struct settings *settings)
         return;
     if (settings->files)
         static_files_destroy(settings->files);
+    token_verifier_destroy(settings->tokens);
     namespaces_destroy(settings->namespaces);
     networks_deinit(&settings->trusted);
     options_free(&config_program, &settings->config);

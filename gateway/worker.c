@@ -9,8 +9,13 @@
 
 #include "common/memory.h"
 #include "common/tls_context.h"
+#include "gateway/ask.h"
+#include "gateway/client.h"
+#include "gateway/wires.h"
 
-#define LISTEN_BACKLOG 4096
+#define LISTEN_BACKLOG      4096
+#define RECENT_MEMORY_BYTES ((uint64_t)32 * 1024 * 1024) /* of the messages that a worker keeps */
+#define RECENT_REACH        1000                         /* messages that a client catches up */
 
 static struct worker *of_inbox(struct inbox *inbox)
 {
@@ -129,16 +134,38 @@ static void renew_tls(struct worker *worker, struct tls_context *context)
     worker->connections.tls = context;
 }
 
+/* Messages of the channel are gone, and its subscribers are told so. */
+static void lose(struct worker *worker, struct channel *channel)
+{
+    metric_add(&worker->stats.histories_lost, 1);
+    channel_flush(channel);
+    if (channel_recent(channel))
+        recent_lost(channel_recent(channel));
+    channel_each(channel, wires_lost, NULL);
+}
+
 static void lost(struct worker *worker, const struct channel_command *command)
 {
     struct channel *channel = channels_find(&worker->connections.sessions.channels,
                                             command->channel, command->channel_size);
 
-    if (!channel)
+    if (channel)
+        lose(worker, channel);
+}
+
+static void deliver(struct worker *worker, struct message *message)
+{
+    struct channel *channel = channels_find(&worker->connections.sessions.channels,
+                                            message->channel, message->channel_size);
+
+    if (!channel || channel_state(channel) != CHANNEL_OPEN)
         return;
-    metric_add(&worker->stats.histories_lost, 1);
-    channel_flush(channel);
-    channel_each(channel, connection_restart, NULL);
+    if (channel_recent(channel) && !message_is_ephemeral(message->kind) &&
+        !recent_add(channel_recent(channel), message)) {
+        lose(worker, channel);
+        recent_add(channel_recent(channel), message);
+    }
+    channel_append(channel, message);
 }
 
 /* A message from the hub is off our hands, or in those of our sockets. */
@@ -166,7 +193,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     case COMMAND_DELIVER: {
         struct deliver_command *delivery = container_of(command, struct deliver_command, command);
 
-        channels_deliver(channels, delivery->message);
+        deliver(worker, delivery->message);
         take(worker, message_cost(delivery->message));
         message_unref(delivery->message);
         break;
@@ -181,6 +208,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     case COMMAND_LOST:
         lost(worker, container_of(command, struct channel_command, command));
         break;
+    case COMMAND_ANSWERED:
+        ask_deliver(container_of(command, struct ask_command, command));
+        return;
     case COMMAND_SETTLED:
         channel_flush_all(&channels->dirty);
         connections_dismiss(&worker->connections, &worker->settling);
@@ -228,6 +258,8 @@ static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
+    worker->connections.sessions.recents.now_ms = loop_now_ms(&worker->loop);
+    recents_end_tick(&worker->connections.sessions.recents);
     channels_end_tick(&worker->connections.sessions.channels);
     if (connections_shake_hands(&worker->connections))
         uv_idle_start(&worker->busy, on_busy);
@@ -275,7 +307,10 @@ static void init_host(struct worker *worker, const struct worker_means *means)
         .stats = &worker->stats,
         .loop = &worker->loop,
     };
-    channels_init(&host->sessions.channels, &session_sink, worker, means->hub, &worker->stats);
+    host->sessions.status = means->status;
+    channels_init(&host->sessions.channels, &wires_sink, worker, means->hub, &worker->stats);
+    recents_init(&host->sessions.recents, RECENT_MEMORY_BYTES, RECENT_REACH, client_ask_recent,
+                 &host->sessions);
 }
 
 int worker_start(struct worker **out, unsigned index, const struct worker_means *means)
@@ -326,6 +361,8 @@ void worker_join(struct worker *worker)
 void worker_destroy(struct worker *worker)
 {
     channels_deinit(&worker->connections.sessions.channels);
+    recents_deinit(&worker->connections.sessions.recents);
+    clients_deinit(&worker->connections.sessions.clients);
     settings_unref(worker->connections.sessions.settings);
     tls_context_unref(worker->connections.tls);
     loop_deinit(&worker->loop);

@@ -32,9 +32,30 @@ static struct listener *of_subscription(struct subscription *subscription)
     return container_of(subscription, struct listener, subscription);
 }
 
-static struct block *encode(enum wire wire, struct block *block, const struct message *message)
+/* The wires of these tests: WIRE_FIRST is for the first message alone, WIRE_AFTER for those that
+ * follow, shown with the one before; WIRE_JOINS takes joins, too. */
+enum { WIRE_SIMPLE = 1, WIRE_FIRST, WIRE_AFTER, WIRE_JOINS };
+
+static struct wire_traits traits(uint8_t wire)
 {
-    assert_int_equal(wire, WIRE_PLAIN);
+    return (struct wire_traits){
+        .takes_joins = wire == WIRE_JOINS,
+        .needs_base = wire == WIRE_FIRST || wire == WIRE_AFTER,
+        .next = wire == WIRE_FIRST ? WIRE_AFTER : wire,
+    };
+}
+
+static struct block *encode(uint8_t wire, struct block *block, const struct message *message,
+                            const struct message *base)
+{
+    assert_int_not_equal(wire, WIRE_NONE);
+    assert_true(base == NULL || traits(wire).needs_base);
+    if (wire == WIRE_AFTER) {
+        assert_non_null(base);
+        block = block_reserve(block, base->data_size + 1);
+        block_append(block, base->data, base->data_size);
+        block_append(block, ">", 1);
+    }
     block = block_reserve(block, message->data_size);
     block_append(block, message->data, message->data_size);
     return block;
@@ -66,7 +87,7 @@ static void opened(struct subscription *subscription, int error)
         leave(listener);
 }
 
-static const struct channel_sink sink = {encode, deliver, opened};
+static const struct channel_sink sink = {traits, encode, deliver, opened};
 
 static struct message *make_message(const char *channel, const char *text)
 {

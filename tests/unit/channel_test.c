@@ -33,7 +33,7 @@ static struct channel *create_open(void)
 static void join(struct channel *channel, size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++)
-        channel_join(channel, &listeners[i].subscription, WIRE_PLAIN);
+        channel_join(channel, &listeners[i].subscription, WIRE_SIMPLE);
 }
 
 static void say(struct channel *channel, const char *text)
@@ -205,7 +205,7 @@ static void leaving_between_ticks_costs_the_others_nothing(void **state)
         channel_leave(&listeners[leaver].subscription);
         assert_null(listeners[leaver].subscription.channel);
         channel_flush(channel);
-        channel_join(channel, &listeners[leaver].subscription, WIRE_PLAIN);
+        channel_join(channel, &listeners[leaver].subscription, WIRE_SIMPLE);
         say(channel, "b");
         channel_flush(channel);
         for (size_t i = 0; i < 5; i++)
@@ -223,7 +223,7 @@ static void many_come_and_go(void **state)
 
     memset(crowd, 0, sizeof(crowd));
     for (size_t i = 0; i < MANY; i++)
-        channel_join(channel, &crowd[i].subscription, WIRE_PLAIN);
+        channel_join(channel, &crowd[i].subscription, WIRE_SIMPLE);
     for (size_t i = 0; i < MANY; i++) {
         if (i % 16 != 15)
             channel_leave(&crowd[i].subscription);
@@ -294,9 +294,71 @@ static void channel_with_an_unsent_tick_can_be_destroyed(void **state)
     finish(channel);
 }
 
+static void who_waits_keeps_the_channel_and_hears_nothing(void **state)
+{
+    struct channel *channel = create_open();
+
+    (void)state;
+    channel_join(channel, &listeners[0].subscription, WIRE_NONE);
+    assert_false(channel_is_empty(channel));
+    say(channel, "a");
+    assert_true(list_is_empty(&dirty)); /* there is nothing to flush */
+    channel_change_wire(&listeners[0].subscription, WIRE_SIMPLE);
+    say(channel, "b");
+    channel_flush(channel);
+    assert_string_equal(listeners[0].heard, "b|");
+    finish(channel);
+}
+
+static void the_message_after_the_first_is_shown_with_the_one_before(void **state)
+{
+    struct channel *channel = create_open();
+
+    (void)state;
+    channel_join(channel, &listeners[0].subscription, WIRE_FIRST);
+    say(channel, "a");
+    channel_flush(channel);
+    assert_int_equal(listeners[0].subscription.wire, WIRE_AFTER);
+    channel_join(channel, &listeners[1].subscription, WIRE_FIRST);
+    say(channel, "b");
+    channel_flush(channel);
+    say(channel, "c");
+    say(channel, "d");
+    channel_flush(channel);
+    assert_string_equal(listeners[0].heard, "a|a>b|b>cc>d|");
+    assert_string_equal(listeners[1].heard, "b|b>cc>d|");
+    finish(channel);
+}
+
+static void joins_go_to_those_who_want_them(void **state)
+{
+    struct channel *channel = create_open();
+    struct message *join = message_create(MESSAGE_JOIN, "bell", 4, "j", 1);
+
+    (void)state;
+    channel_join(channel, &listeners[0].subscription, WIRE_SIMPLE);
+    channel_join(channel, &listeners[1].subscription, WIRE_JOINS);
+    channel_join(channel, &listeners[2].subscription, WIRE_FIRST);
+    channel_append(channel, join);
+    channel_flush(channel);
+    assert_int_equal(listeners[2].subscription.wire, WIRE_FIRST);
+    say(channel, "a");
+    channel_append(channel, join);
+    say(channel, "b");
+    channel_flush(channel);
+    assert_string_equal(listeners[0].heard, "ab|");
+    assert_string_equal(listeners[1].heard, "j|ajb|");
+    assert_string_equal(listeners[2].heard, "ab|");
+    message_unref(join);
+    finish(channel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(who_waits_keeps_the_channel_and_hears_nothing, reset),
+        cmocka_unit_test_setup(the_message_after_the_first_is_shown_with_the_one_before, reset),
+        cmocka_unit_test_setup(joins_go_to_those_who_want_them, reset),
         cmocka_unit_test_setup(flush_hands_everybody_the_whole_tick_as_one_block, reset),
         cmocka_unit_test_setup(flush_of_an_empty_tick_does_nothing, reset),
         cmocka_unit_test_setup(who_joins_in_a_tick_does_not_see_what_came_before, reset),

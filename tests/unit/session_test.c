@@ -9,7 +9,8 @@
 #include <uv.h>
 
 #include "common/memory.h"
-#include "gateway/session.h"
+#include "gateway/plain.h"
+#include "gateway/wires.h"
 
 /* A client: its session, and what the session told its connection. */
 struct client {
@@ -86,11 +87,18 @@ static int set_up(void **state)
     stats = (struct worker_stats){0};
     settings.config =
         (struct config){.lobby = "lobby", .rules = {.message_rate = 10, .message_burst = 3}};
+    settings.config.rules.allow_subscribe_for_client = true;
+    settings.config.rules.allow_subscribe_for_anonymous = true;
+    settings.config.rules.allow_publish_for_client = true;
+    settings.config.rules.allow_publish_for_anonymous = true;
+    settings.config.private_prefix = "$";
+    settings.config.personal_prefix = "";
+    settings.namespaces = namespaces_create(&settings.config);
     if (loop_init(&loop) || inbox_init(&hub, &loop.uv, receive))
         return -1;
     host = (struct session_host){
         .events = &events, .settings = &settings, .stats = &stats, .loop = &loop};
-    channels_init(&host.channels, &session_sink, NULL, &hub, &stats);
+    channels_init(&host.channels, &wires_sink, NULL, &hub, &stats);
     return 0;
 }
 
@@ -105,6 +113,7 @@ static int tear_down(void **state)
     inbox_drain(&hub);
     inbox_close(&hub);
     loop_deinit(&loop);
+    namespaces_destroy(settings.namespaces);
     assert_int_equal(published_count, 0);
     return 0;
 }
@@ -121,7 +130,7 @@ static void open_session(struct client *client)
 {
     struct channel_command answer = answer_for("lobby");
 
-    session_open(&client->session, &host, "lobby", 5);
+    plain_open(&client->session, &host, "lobby", 5);
     channels_subscribed(&host.channels, &answer);
     assert_int_equal(client->opened, 1);
 }
@@ -153,7 +162,7 @@ static int channel_of(const char *query, char channel[MESSAGE_CHANNEL_LIMIT + 1]
 {
     const struct http_request request = {.query = query};
     const char *message = NULL;
-    int status = session_channel(&request, &settings, channel, size, &message);
+    int status = plain_channel(&request, &settings, channel, size, &message);
 
     assert_int_equal(status != 0, message != NULL);
     return status;
@@ -181,12 +190,12 @@ static void expect_no_channel(const char *query)
 static void plain_protocol_is_at_two_paths(void **state)
 {
     (void)state;
-    assert_true(session_serves("/"));
-    assert_true(session_serves("/ws"));
-    assert_false(session_serves("/ws/"));
-    assert_false(session_serves("/wss"));
-    assert_false(session_serves("/connection/websocket"));
-    assert_false(session_serves(""));
+    assert_true(plain_serves("/"));
+    assert_true(plain_serves("/ws"));
+    assert_false(plain_serves("/ws/"));
+    assert_false(plain_serves("/wss"));
+    assert_false(plain_serves("/connection/websocket"));
+    assert_false(plain_serves(""));
 }
 
 static void channel_comes_from_the_query_or_is_the_lobby(void **state)
@@ -226,11 +235,11 @@ static void session_begins_when_its_channel_is_open(void **state)
     (void)state;
     struct channel_command answer = answer_for("lobby");
 
-    session_open(&clients[0].session, &host, "lobby", 5);
+    plain_open(&clients[0].session, &host, "lobby", 5);
     assert_int_equal(clients[0].opened, 0);
     channels_subscribed(&host.channels, &answer);
     assert_int_equal(clients[0].opened, 1);
-    session_open(&clients[1].session, &host, "lobby", 5);
+    plain_open(&clients[1].session, &host, "lobby", 5);
     assert_int_equal(clients[1].opened, 1);
 }
 
@@ -239,7 +248,7 @@ static void refused_session_is_told_and_has_left(void **state)
     (void)state;
     struct channel_command answer = answer_for("lobby");
 
-    session_open(&clients[0].session, &host, "lobby", 5);
+    plain_open(&clients[0].session, &host, "lobby", 5);
     channels_refused(&host.channels, &answer, UV_EMFILE);
     assert_int_equal(clients[0].opened, UV_EMFILE);
     assert_null(clients[0].session.subscription.channel);
@@ -319,7 +328,7 @@ static void nothing_is_read_while_the_hub_is_behind(void **state)
 
     settings.config.rules.message_rate = 0;
     open_session(&clients[0]);
-    session_open(&clients[1].session, &host, "lobby", 5);
+    plain_open(&clients[1].session, &host, "lobby", 5);
     for (; session_may_publish(session); count++) {
         session_message(session, WEBSOCKET_BINARY, text, sizeof(text));
         inbox_drain(&hub);
@@ -338,7 +347,7 @@ static void deliver(enum message_kind kind, const void *data, size_t size)
 {
     struct message *message = message_create(kind, "lobby", 5, data, size);
 
-    channels_deliver(&host.channels, message);
+    channel_append(channels_find(&host.channels, "lobby", 5), message);
     message_unref(message);
 }
 

@@ -1,0 +1,321 @@
+/*
+ * A frame's commands are answered in their order as far as the answers are at hand, all in one
+ * frame; what the bus has to be asked for comes later, in frames of its own.
+ */
+#include "gateway/client.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/random.h"
+#include "gateway/client_inside.h"
+
+bool client_serves(const char *path)
+{
+    return strcmp(path, "/connection/websocket") == 0;
+}
+
+void client_unref(struct client *client)
+{
+    if (--client->references > 0)
+        return;
+    map_deinit(&client->subscriptions);
+    buffer_deinit(&client->replies);
+    memory_free(client->user);
+    memory_free(client->info);
+    memory_free(client);
+}
+
+int64_t client_now_s(void)
+{
+    return (int64_t)time(NULL);
+}
+
+uint32_t client_ttl_s(int64_t expires_at_s)
+{
+    int64_t left_s = expires_at_s - client_now_s();
+
+    if (left_s <= 0)
+        return 0;
+    return left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
+}
+
+struct buffer *client_replies(struct client *client)
+{
+    return &client->replies;
+}
+
+void client_send(struct client *client)
+{
+    struct buffer *replies = &client->replies;
+
+    if (client->is_gathering || !client->session || replies->size == 0)
+        return;
+
+    struct block *frames =
+        transport_append(client->transport, block_create(replies->size + WEBSOCKET_HEADER_LIMIT),
+                         replies->data, replies->size);
+
+    buffer_deinit(replies);
+    client->host->events->send(client->session, frames, 0);
+    block_unref(frames);
+}
+
+void client_refuse(struct client *client, uint32_t id, enum client_error code)
+{
+    metric_add(&client->host->stats->client_errors, 1);
+    client_write_error(client_replies(client), client_format(client), id, code);
+    client_send(client);
+}
+
+void client_disconnect(struct client *client, enum client_disconnect code)
+{
+    bool is_gathering = client->is_gathering;
+
+    if (!client->session)
+        return;
+    client->is_gathering = false; /* what was answered before goes out first */
+    client_send(client);
+    client->is_gathering = is_gathering;
+    if (client->session)
+        client->host->events->close(client->session, (uint16_t)code, client_disconnect_text(code));
+}
+
+struct client_info client_who(const struct client *client,
+                              const struct client_subscription *subscription)
+{
+    return (struct client_info){
+        .user = client_text(client->user),
+        .client = text_of(client->id),
+        .conn_info = client_text(client->info),
+        .chan_info = client_text(subscription ? subscription->info : NULL),
+    };
+}
+
+struct actor client_actor(const struct client *client, struct text channel)
+{
+    const struct client_subscription *subscription = client_subscription_find(client, channel);
+
+    return (struct actor){
+        .user = client_text(client->user),
+        .is_subscriber = subscription && subscription->stage == SUBSCRIPTION_ON,
+    };
+}
+
+/* When something is over. */
+
+static void on_expiry(struct waiter *waiter)
+{
+    struct client *client = container_of(waiter, struct client, expiry);
+    int64_t now_s = client_now_s();
+
+    if (client->stage == CLIENT_NEW) {
+        client_disconnect(client, CLIENT_DISCONNECT_STALE);
+        return;
+    }
+    if (client->expires_at_s > 0 && now_s >= client->expires_at_s + CLIENT_EXPIRY_GRACE_S) {
+        client_disconnect(client, CLIENT_DISCONNECT_EXPIRED);
+        return;
+    }
+    client_await_expiry(client);
+}
+
+void client_await_expiry(struct client *client)
+{
+    int64_t now_s = client_now_s();
+    int64_t next_s =
+        client->expires_at_s > 0 ? client->expires_at_s + CLIENT_EXPIRY_GRACE_S : INT64_MAX;
+    int64_t of_subscriptions_s;
+
+    client_ref(client);
+    of_subscriptions_s = client_subscriptions_expire(client, now_s);
+    if (of_subscriptions_s < next_s)
+        next_s = of_subscriptions_s;
+    if (client->session && next_s < INT64_MAX) {
+        int64_t wait_s = next_s > now_s ? next_s - now_s : 1;
+
+        /* The wall clock may be set; it is looked at again within a minute. */
+        loop_wait(client->host->loop, &client->expiry,
+                  (uint64_t)(wait_s < 60 ? wait_s : 60) * 1000);
+    }
+    client_unref(client);
+}
+
+/* Commands. */
+
+static void dispatch(struct client *client, const struct client_request *request)
+{
+    uint32_t id = request->id;
+
+    switch (request->method) {
+    case CLIENT_SUBSCRIBE:
+        client_subscribe(client, id, &request->subscribe);
+        return;
+    case CLIENT_UNSUBSCRIBE:
+        client_unsubscribe(client, id, request->channel);
+        return;
+    case CLIENT_PUBLISH:
+        client_publish(client, id, &request->publish);
+        return;
+    case CLIENT_PRESENCE:
+    case CLIENT_PRESENCE_STATS:
+        client_presence(client, id, request->channel, request->method == CLIENT_PRESENCE_STATS);
+        return;
+    case CLIENT_HISTORY:
+        client_history(client, id, &request->history);
+        return;
+    case CLIENT_PING:
+        client_write_pong(client_replies(client), client_format(client), id);
+        return;
+    case CLIENT_REFRESH:
+        client_refresh(client, id, &request->refresh);
+        return;
+    case CLIENT_SUB_REFRESH:
+        client_sub_refresh(client, id, &request->refresh);
+        return;
+    case CLIENT_SEND: /* there is nobody here who would hear it */
+        return;
+    case CLIENT_RPC:
+    case CLIENT_METHOD_UNKNOWN:
+    default:
+        client_refuse(client, id, CLIENT_ERROR_METHOD_NOT_FOUND);
+    }
+}
+
+/* Subscribing costs nothing of the rate, since how many there are is limited. */
+static bool is_charged(const struct client_request *request)
+{
+    return request->method != CLIENT_SUBSCRIBE && request->method != CLIENT_PONG;
+}
+
+static void obey(struct client *client, const struct client_request *request)
+{
+    if (request->method == CLIENT_PONG)
+        return;
+    if (is_charged(request) && !session_charge(client->session))
+        return;
+    if (request->method == CLIENT_CONNECT) {
+        if (client->stage == CLIENT_NEW)
+            client_connect(client, request->id, &request->connect);
+        else
+            client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
+    } else if (client->stage != CLIENT_CONNECTED) {
+        client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
+    } else {
+        dispatch(client, request);
+    }
+}
+
+static void on_message(struct session *session, enum websocket_opcode opcode, const void *data,
+                       size_t size)
+{
+    struct client *client = client_ref(session->client);
+    struct client_reader reader;
+    struct client_request request;
+    enum client_read result = CLIENT_READ_END;
+
+    (void)opcode; /* JSON in a binary frame is JSON */
+    client->is_gathering = true;
+    client_reader_init(&reader, client_format(client), data, size);
+    while (client->session &&
+           (result = client_reader_next(&reader, &request)) == CLIENT_READ_REQUEST)
+        obey(client, &request);
+    if (result == CLIENT_READ_BAD)
+        client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
+    client_reader_deinit(&reader);
+    client->is_gathering = false;
+    client_send(client);
+    client_unref(client);
+}
+
+static void on_close(struct session *session)
+{
+    struct client *client = session->client;
+
+    if (!client)
+        return;
+    session->client = NULL;
+    client->session = NULL;
+    loop_cancel(client->host->loop, &client->expiry);
+    client_subscriptions_end(client);
+    clients_remove(&client->host->clients, &client->place);
+    client_unref(client);
+}
+
+static void on_ping(struct session *session)
+{
+    struct client *client = client_ref(session->client);
+
+    client_push_ping(client_replies(client), client_format(client));
+    client_send(client);
+    client_unref(client);
+}
+
+/* What RFC 6455's codes of our own are called in this protocol, whose SDKs show them to people. */
+static uint16_t close_code(uint16_t code, const char **reason)
+{
+    enum client_disconnect own;
+
+    switch (code) {
+    case WEBSOCKET_CLOSE_GOING_AWAY:
+        own = CLIENT_DISCONNECT_SHUTDOWN;
+        break;
+    case WEBSOCKET_CLOSE_TRY_LATER:
+        own = CLIENT_DISCONNECT_SLOW;
+        break;
+    case WEBSOCKET_CLOSE_RESTART:
+        own = CLIENT_DISCONNECT_INSUFFICIENT;
+        break;
+    case WEBSOCKET_CLOSE_POLICY:
+        own = CLIENT_DISCONNECT_TOO_MANY_REQUESTS;
+        break;
+    default:
+        return code;
+    }
+    *reason = client_disconnect_text(own);
+    return (uint16_t)own;
+}
+
+static const struct session_protocol client_protocol = {
+    .message = on_message,
+    .published = client_published,
+    .close = on_close,
+    .ping = on_ping,
+    .close_code = close_code,
+};
+
+/* A random UUID, version 4 (RFC 9562 §5.4). */
+static void write_id(char id[CLIENT_ID_SIZE + 1])
+{
+    uint64_t high = (random_id() & ~UINT64_C(0xf000)) | UINT64_C(0x4000);
+    uint64_t low = (random_id() >> 2) | UINT64_C(0x8000000000000000);
+
+    snprintf(id, CLIENT_ID_SIZE + 1, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
+             (unsigned)(high >> 16) & 0xffff, (unsigned)high & 0xffff, (unsigned)(low >> 48),
+             (unsigned long long)low & 0xffffffffffffULL);
+}
+
+void client_open(struct session *session, struct session_host *host, enum transport transport)
+{
+    struct client *client = memory_zeroed(1, sizeof(*client));
+
+    session_init(session, host, &client_protocol);
+    client->session = session;
+    client->host = host;
+    client->references = 1;
+    client->transport = transport;
+    write_id(client->id);
+    waiter_init(&client->expiry, on_expiry);
+    loop_wait(host->loop, &client->expiry, host->settings->config.handshake_timeout_ms);
+    session->client = client;
+    host->events->opened(session, 0);
+}
+
+void client_deliver(struct subscription *subscription, struct block *frames, size_t messages)
+{
+    struct client_subscription *of_client =
+        container_of(subscription, struct client_subscription, subscription);
+
+    of_client->client->host->events->send(of_client->client->session, frames, messages);
+}

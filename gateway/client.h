@@ -1,0 +1,34 @@
+/*
+ * The channel protocol (shared/design.md §4.2) as a session: a client that connects, says who it
+ * is, and subscribes to channels, of which each is caught up, listed, and given back. What frames
+ * look like is in client_protocol.h.
+ *
+ * A client's memory is its own and outlives its session while an answer of the bus is on its way.
+ * Belongs to the worker's loop.
+ */
+#ifndef GATEWAY_CLIENT_H
+#define GATEWAY_CLIENT_H
+
+#include "gateway/session.h"
+#include "gateway/wires.h"
+
+/* True if the path is this protocol's WebSocket. */
+bool client_serves(const char *path);
+
+/* The subprotocol that a client which wants protobuf asks for. */
+#define CLIENT_SUBPROTOCOL "centrifuge-protobuf"
+
+/* Starts a session that has still to connect; `opened` comes before this returns. */
+void client_open(struct session *session, struct session_host *host, enum transport transport);
+
+/* For the sink of all channels (wires.h). */
+void client_deliver(struct subscription *subscription, struct block *frames, size_t messages);
+void client_opened(struct subscription *subscription, int error);
+
+/* Messages of the channel were lost: unsubscribed with 2500, after which SDKs subscribe again. */
+void client_lost(struct subscription *subscription);
+
+/* Asks the bus what the recents of a worker want to know; `context` is the session_host. */
+void client_ask_recent(void *context, const struct recent_question *question);
+
+#endif

@@ -1,0 +1,199 @@
+/* What the parts of the channel protocol share: client.c, client_connect.c, client_subscribe.c,
+ * client_publish.c, client_ask.c. Nobody else includes it. */
+#ifndef GATEWAY_CLIENT_INSIDE_H
+#define GATEWAY_CLIENT_INSIDE_H
+
+#include "common/memory.h"
+#include "gateway/ask.h"
+#include "gateway/client.h"
+#include "gateway/client_message.h"
+#include "gateway/token.h"
+
+#define CLIENT_ID_SIZE 36
+
+/* After its time a connection or a subscription may still be refreshed for so long. */
+#define CLIENT_EXPIRY_GRACE_S 25
+
+enum client_stage {
+    CLIENT_NEW,        /* must connect */
+    CLIENT_CONNECTING, /* and is on the way: its first channels are not there yet */
+    CLIENT_CONNECTED,
+};
+
+struct connect_reply;
+
+struct client {
+    struct session *session; /* NULL: it has gone */
+    struct session_host *host;
+    unsigned references; /* one of the session; one of each answer that will come */
+    enum client_stage stage;
+    enum transport transport;
+    struct client_place place;
+    char id[CLIENT_ID_SIZE + 1];
+    char *user;           /* "": anonymous */
+    char *info;           /* conn_info, JSON; NULL: none */
+    int64_t expires_at_s; /* 0: never */
+    struct map subscriptions;
+    struct waiter expiry;
+    uint32_t connect_id;
+    size_t joining;              /* channels that the connect reply waits for */
+    size_t asks;                 /* answers under way */
+    struct connect_reply *reply; /* while it is being put together */
+    bool is_gathering;           /* replies, that go out together at the end of it */
+    struct buffer replies;
+};
+
+enum subscription_stage {
+    SUBSCRIPTION_OPENING,     /* the bus subscribes */
+    SUBSCRIPTION_CATCHING_UP, /* and says where the channel stands */
+    SUBSCRIPTION_READY,       /* that of a connect, which is told with the others */
+    SUBSCRIPTION_ON,
+};
+
+struct client_subscription {
+    struct subscription subscription;
+    struct catch_up catch_up;
+    struct map_entry entry;
+    struct client *client;
+    enum subscription_stage stage;
+    uint32_t id;        /* of the request */
+    bool is_of_server;  /* the token or the application wanted it, not the client */
+    bool is_of_connect; /* the connect reply tells of it */
+    bool takes_joins;
+    bool is_positioned;
+    bool is_recoverable;
+    bool is_recovering;
+    bool is_delta;
+    bool is_present;   /* the bus was told */
+    bool is_announced; /* and so were those who listen to joins */
+    int64_t expires_at_s;
+    char *info; /* chan_info, JSON; NULL: none */
+    char *data; /* to be told with it; NULL: none */
+    size_t channel_size;
+    char channel[];
+};
+
+static inline struct client *client_ref(struct client *client)
+{
+    client->references++;
+    return client;
+}
+
+static inline enum client_format client_format(const struct client *client)
+{
+    return transport_format(client->transport);
+}
+
+static inline const struct settings *client_settings(const struct client *client)
+{
+    return client->host->settings;
+}
+
+static inline struct text client_text(const char *string)
+{
+    return string ? text_of(string) : (struct text){NULL, 0};
+}
+
+static inline struct text client_channel(const struct client_subscription *subscription)
+{
+    return (struct text){subscription->channel, subscription->channel_size};
+}
+
+/* client.c */
+
+void client_unref(struct client *client);
+
+/* Where replies and pushes are written to; client_send sends them, but not amid those that go out
+ * together. */
+struct buffer *client_replies(struct client *client);
+void client_send(struct client *client);
+
+void client_refuse(struct client *client, uint32_t id, enum client_error code);
+
+/* The end of it: no call may follow but on the way out. */
+void client_disconnect(struct client *client, enum client_disconnect code);
+
+/* Sets the time at which something has to be looked at. */
+void client_await_expiry(struct client *client);
+
+int64_t client_now_s(void);
+
+/* Seconds until a time; 0 where it is over. */
+uint32_t client_ttl_s(int64_t expires_at_s);
+
+/* As the application names who this is on a channel; points at the client and the subscription,
+ * which may be NULL. */
+struct client_info client_who(const struct client *client,
+                              const struct client_subscription *subscription);
+
+/* Who wants to act on a channel. */
+struct actor client_actor(const struct client *client, struct text channel);
+
+/* client_connect.c */
+
+void client_connect(struct client *client, uint32_t id,
+                    const struct client_connect_request *request);
+void client_refresh(struct client *client, uint32_t id, const struct client_token_request *request);
+
+/* A channel of the connect request is there, or not to be had: `subscription` has been freed. */
+void client_joined(struct client *client);
+
+/* client_subscribe.c */
+
+struct client_subscription *client_subscription_find(const struct client *client,
+                                                     struct text channel);
+void client_subscribe(struct client *client, uint32_t id,
+                      const struct client_subscribe_request *request);
+void client_sub_refresh(struct client *client, uint32_t id,
+                        const struct client_token_request *request);
+void client_unsubscribe(struct client *client, uint32_t id, struct text channel);
+
+/* What the application wants a client to listen to; `recover` is what the client knows of it, or
+ * NULL. */
+struct server_subscription {
+    struct text channel;
+    const char *info; /* JSON; NULL: none */
+    const char *data;
+    int64_t expires_at_s;
+    const struct client_subscribe_request *recover;
+    bool is_of_connect;
+};
+
+void client_subscribe_by_server(struct client *client, const struct server_subscription *wanted);
+
+/* What is told of a subscription whose place is known. It points at `missed` and the arena. */
+struct client_subscribe_result
+client_subscription_result(const struct client_subscription *subscription,
+                           const struct missed *missed, struct arena *arena);
+
+/* From now on it is sent what is published; and those who listen are told that it came. */
+void client_subscription_begin(struct client_subscription *subscription);
+
+/* What a subscription that is READY has missed by now. `done` is called before this returns. */
+void client_subscription_look(struct client_subscription *subscription,
+                              void (*done)(struct catch_up *catch_up, const struct missed *missed));
+
+/* The application, or a loss, ends it; the client is told. */
+void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,
+                                  const char *reason);
+
+/* Leaves a channel, tells those who listen to it, and frees the subscription. */
+void client_subscription_end(struct client_subscription *subscription);
+void client_subscriptions_end(struct client *client);
+
+/* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
+int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
+
+/* client_publish.c */
+
+void client_publish(struct client *client, uint32_t id,
+                    const struct client_publish_request *request);
+void client_published(struct session *session, const struct publish_command *command);
+
+/* client_ask.c */
+
+void client_history(struct client *client, uint32_t id,
+                    const struct client_history_request *request);
+void client_presence(struct client *client, uint32_t id, struct text channel, bool only_counts);
+
+#endif

@@ -1,0 +1,219 @@
+#include "gateway/client_message.h"
+
+#include "common/memory.h"
+#include "common/utf8.h"
+#include "gateway/fossil.h"
+#include "proto/bus.pb-c.h"
+
+static void *allocate(struct arena *arena, size_t size)
+{
+    return arena->allocator.alloc(arena->allocator.allocator_data, size);
+}
+
+static struct text text_of_bytes(ProtobufCBinaryData bytes)
+{
+    return (struct text){(const char *)bytes.data, bytes.len};
+}
+
+static ProtobufCBinaryData bytes_of_text(struct text text)
+{
+    return (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)text.data, .len = text.size};
+}
+
+void client_origin_read(struct client_origin *origin, struct text bytes, struct arena *arena)
+{
+    *origin = (struct client_origin){0};
+    if (bytes.size == 0)
+        return;
+
+    Carillon__Bus__Origin *unpacked =
+        carillon__bus__origin__unpack(&arena->allocator, bytes.size, (const uint8_t *)bytes.data);
+
+    if (!unpacked)
+        return;
+    origin->has_info = unpacked->client[0] != '\0' || unpacked->user[0] != '\0';
+    origin->info = (struct client_info){
+        .user = text_of(unpacked->user),
+        .client = text_of(unpacked->client),
+        .conn_info = text_of_bytes(unpacked->conn_info),
+        .chan_info = text_of_bytes(unpacked->chan_info),
+    };
+    if (unpacked->n_tags == 0)
+        return;
+
+    struct client_tag *tags = allocate(arena, unpacked->n_tags * sizeof(*tags));
+
+    for (size_t i = 0; i < unpacked->n_tags; i++)
+        tags[i] = (struct client_tag){text_of(unpacked->tags[i]->name),
+                                      text_of(unpacked->tags[i]->value)};
+    origin->tags = tags;
+    origin->tag_count = unpacked->n_tags;
+}
+
+/* protobuf-c wants strings with a zero behind them. */
+static char *copy(struct arena *arena, struct text text)
+{
+    char *string = allocate(arena, text.size + 1);
+
+    if (text.size > 0)
+        memcpy(string, text.data, text.size);
+    string[text.size] = '\0';
+    return string;
+}
+
+void client_origin_write(struct buffer *out, const struct client_info *info,
+                         const struct client_tag *tags, size_t tag_count)
+{
+    Carillon__Bus__Origin origin = CARILLON__BUS__ORIGIN__INIT;
+    struct arena arena;
+
+    arena_init(&arena);
+    if (info) {
+        origin.user = copy(&arena, info->user);
+        origin.client = copy(&arena, info->client);
+        origin.conn_info = bytes_of_text(info->conn_info);
+        origin.chan_info = bytes_of_text(info->chan_info);
+    }
+    if (tag_count > 0) {
+        Carillon__Bus__Tag *items = allocate(&arena, tag_count * sizeof(*items));
+
+        origin.tags = allocate(&arena, tag_count * sizeof(Carillon__Bus__Tag *));
+        origin.n_tags = tag_count;
+        for (size_t i = 0; i < tag_count; i++) {
+            carillon__bus__tag__init(&items[i]);
+            items[i].name = copy(&arena, tags[i].name);
+            items[i].value = copy(&arena, tags[i].value);
+            origin.tags[i] = &items[i];
+        }
+    }
+
+    size_t size = carillon__bus__origin__get_packed_size(&origin);
+
+    carillon__bus__origin__pack(&origin, buffer_reserve(out, size));
+    out->size += size;
+    arena_deinit(&arena);
+}
+
+static enum client_data data_kind(enum message_kind kind)
+{
+    switch (kind) {
+    case MESSAGE_TEXT:
+        return CLIENT_DATA_TEXT;
+    case MESSAGE_JSON:
+        return CLIENT_DATA_JSON;
+    default:
+        return CLIENT_DATA_BYTES;
+    }
+}
+
+struct client_publication client_publication_of(const struct message *message,
+                                                struct client_origin *origin, struct arena *arena)
+{
+    client_origin_read(origin, message->origin, arena);
+    return (struct client_publication){
+        .kind = data_kind(message->kind),
+        .data = {(const char *)message->data, message->data_size},
+        .info = origin->has_info ? &origin->info : NULL,
+        .offset = message->offset,
+        .time_ms = message->time_ms,
+        .tags = origin->tags,
+        .tag_count = origin->tag_count,
+    };
+}
+
+const struct client_publication *client_publications_of(struct message *const *messages,
+                                                        size_t count, bool in_deltas,
+                                                        struct arena *arena)
+{
+    if (count == 0)
+        return NULL;
+
+    struct client_publication *publications = allocate(arena, count * sizeof(*publications));
+    struct client_origin *origins = allocate(arena, count * sizeof(*origins));
+
+    for (size_t i = 0; i < count; i++) {
+        publications[i] = client_publication_of(messages[i], &origins[i], arena);
+        publications[i].as_string = in_deltas;
+    }
+    return publications;
+}
+
+/* The data as clients of the format are given it. */
+static struct text shown(struct buffer *out, enum client_format format,
+                         const struct message *message)
+{
+    struct text data = {(const char *)message->data, message->data_size};
+
+    if (format == CLIENT_PROTOBUF)
+        return data;
+    client_write_json_data(out, data_kind(message->kind), data);
+    return (struct text){(const char *)out->data, out->size};
+}
+
+/* Writes the difference to `delta`; false where that is no gain, or cannot be shown in JSON. */
+static bool write_delta(struct buffer *delta, enum client_format format,
+                        const struct message *message, const struct message *base)
+{
+    struct buffer before = {0};
+    struct buffer now = {0};
+    struct text source = shown(&before, format, base);
+    struct text target = shown(&now, format, message);
+
+    fossil_write_delta(delta, source, target);
+
+    bool is_good = delta->size < target.size &&
+                   (format == CLIENT_PROTOBUF || utf8_is_valid(delta->data, delta->size));
+
+    buffer_deinit(&before);
+    buffer_deinit(&now);
+    return is_good;
+}
+
+static void push_publication(struct buffer *out, enum client_format format, struct text channel,
+                             const struct message *message, const struct message *base,
+                             bool in_deltas)
+{
+    struct client_origin origin;
+    struct buffer delta = {0};
+    struct arena arena;
+
+    arena_init(&arena);
+
+    struct client_publication publication = client_publication_of(message, &origin, &arena);
+
+    publication.as_string = in_deltas;
+    if (base && write_delta(&delta, format, message, base)) {
+        publication.is_delta = true;
+        publication.data = (struct text){(const char *)delta.data, delta.size};
+    }
+    client_push_publication(out, format, channel, &publication);
+    buffer_deinit(&delta);
+    arena_deinit(&arena);
+}
+
+static void push_presence(struct buffer *out, enum client_format format, struct text channel,
+                          const struct message *message)
+{
+    struct client_origin origin;
+    struct arena arena;
+
+    arena_init(&arena);
+    client_origin_read(&origin, message->origin, &arena);
+    if (message->kind == MESSAGE_JOIN)
+        client_push_join(out, format, channel, &origin.info);
+    else
+        client_push_leave(out, format, channel, &origin.info);
+    arena_deinit(&arena);
+}
+
+void client_push_message_of_channel(struct buffer *out, enum client_format format,
+                                    const struct message *message, const struct message *base,
+                                    bool in_deltas)
+{
+    struct text channel = {message->channel, message->channel_size};
+
+    if (message_is_ephemeral(message->kind))
+        push_presence(out, format, channel, message);
+    else
+        push_publication(out, format, channel, message, base, in_deltas);
+}

@@ -1,0 +1,521 @@
+/*
+ * The way into a channel: the rules, then the bus (the subscription keeps the channel and is sent
+ * nothing, WIRE_NONE), then what was missed (recent.h); the reply tells that, and from that very
+ * moment on the subscription has the wire on which new messages come. So the reply and the messages
+ * that follow it have neither a hole nor an overlap.
+ */
+#include <string.h>
+
+#include "gateway/client_inside.h"
+
+static struct client_subscription *of_entry(struct map_entry *entry)
+{
+    return container_of(entry, struct client_subscription, entry);
+}
+
+static struct client_subscription *of_subscription(struct subscription *subscription)
+{
+    return container_of(subscription, struct client_subscription, subscription);
+}
+
+struct client_subscription *client_subscription_find(const struct client *client,
+                                                     struct text channel)
+{
+    struct map_entry *entry =
+        channel.size > 0 ? map_find(&client->subscriptions, channel.data, channel.size) : NULL;
+
+    return entry ? of_entry(entry) : NULL;
+}
+
+static const struct channel_rules *rules_of(const struct client_subscription *subscription)
+{
+    const struct namespaces *namespaces = client_settings(subscription->client)->namespaces;
+
+    return namespaces_find(namespaces, client_channel(subscription));
+}
+
+/* Who comes and goes. */
+
+static void tell_bus(const struct client_subscription *subscription, bool is_there)
+{
+    const struct client *client = subscription->client;
+    struct client_info info = client_who(client, subscription);
+    struct buffer origin = {0};
+    struct bus_present who = {.client = info.client, .user = info.user};
+
+    if (is_there)
+        client_origin_write(&origin, &info, NULL, 0);
+    who.info = (struct text){(const char *)origin.data, origin.size};
+
+    struct presence_command *command =
+        presence_command_create(client->host->channels.worker, subscription->channel,
+                                subscription->channel_size, &who, is_there);
+
+    inbox_post(client->host->channels.hub, &command->command.item);
+    buffer_deinit(&origin);
+}
+
+/* Published like a message, but neither kept nor counted. One that goes with its connection has no
+ * session to wait for the answer, and needs none. */
+static void announce(const struct client_subscription *subscription, enum message_kind kind)
+{
+    const struct client *client = subscription->client;
+    struct client_info info = client_who(client, subscription);
+    struct buffer origin = {0};
+
+    client_origin_write(&origin, &info, NULL, 0);
+
+    struct message_draft draft = {
+        .kind = kind,
+        .channel = client_channel(subscription),
+        .origin = {(const char *)origin.data, origin.size},
+    };
+
+    session_announce(client->host, &draft);
+    buffer_deinit(&origin);
+}
+
+static void arrive(struct client_subscription *subscription, const struct channel_rules *rules)
+{
+    if (rules && rules->presence) {
+        subscription->is_present = true;
+        tell_bus(subscription, true);
+    }
+    if (rules && rules->join_leave) {
+        subscription->is_announced = true;
+        announce(subscription, MESSAGE_JOIN);
+    }
+}
+
+static void depart(const struct client_subscription *subscription)
+{
+    if (subscription->is_present)
+        tell_bus(subscription, false);
+    if (subscription->is_announced)
+        announce(subscription, MESSAGE_LEAVE);
+}
+
+void client_subscription_end(struct client_subscription *subscription)
+{
+    struct client *client = subscription->client;
+
+    recent_forget(&subscription->catch_up);
+    depart(subscription);
+    channels_leave(&client->host->channels, &subscription->subscription);
+    map_remove(&client->subscriptions, &subscription->entry);
+    metric_set(&client->host->stats->subscriptions,
+               metric_read(&client->host->stats->subscriptions) - 1);
+    memory_free(subscription->info);
+    memory_free(subscription->data);
+    memory_free(subscription);
+}
+
+static void end_entry(struct map_entry *entry, void *context)
+{
+    (void)context;
+    client_subscription_end(of_entry(entry));
+}
+
+void client_subscriptions_end(struct client *client)
+{
+    map_each(&client->subscriptions, end_entry, NULL);
+}
+
+/* The way in. */
+
+struct client_subscribe_result
+client_subscription_result(const struct client_subscription *subscription,
+                           const struct missed *missed, struct arena *arena)
+{
+    struct client_subscribe_result result = {
+        .expires = subscription->expires_at_s > 0,
+        .ttl_s = subscription->expires_at_s > 0 ? client_ttl_s(subscription->expires_at_s) : 0,
+        .recoverable = subscription->is_recoverable,
+        .positioned = subscription->is_positioned,
+        .was_recovering = subscription->is_recovering,
+        .recovered = subscription->is_recovering && missed->is_recovered,
+        .data = client_text(subscription->data),
+        .delta = subscription->is_delta,
+    };
+
+    if (subscription->is_recoverable || subscription->is_positioned) {
+        result.epoch = text_of(missed->epoch);
+        result.offset = missed->offset;
+    }
+    if (result.recovered) {
+        result.publications = client_publications_of(missed->messages, missed->message_count,
+                                                     subscription->is_delta, arena);
+        result.publication_count = missed->message_count;
+    }
+    return result;
+}
+
+void client_subscription_begin(struct client_subscription *subscription)
+{
+    uint8_t wire = wire_of_client(subscription->client->transport,
+                                  subscription->is_delta ? DELTA_FIRST : DELTA_NONE,
+                                  subscription->takes_joins);
+
+    subscription->stage = SUBSCRIPTION_ON;
+    channel_change_wire(&subscription->subscription, wire);
+    arrive(subscription, rules_of(subscription));
+}
+
+/* It cannot be had: whoever asked for it is told. Frees it. */
+static void give_up(struct client_subscription *subscription, enum client_error code)
+{
+    struct client *client = subscription->client;
+    uint32_t id = subscription->id;
+    bool is_of_connect = subscription->is_of_connect && client->stage == CLIENT_CONNECTING;
+    bool is_of_server = subscription->is_of_server;
+
+    client_subscription_end(subscription);
+    if (is_of_connect)
+        client_joined(client);
+    else if (!is_of_server)
+        client_refuse(client, id, code);
+}
+
+static enum client_error error_of(int error)
+{
+    switch (error) {
+    case UV_EMFILE:
+        return CLIENT_ERROR_LIMIT_EXCEEDED;
+    case UV_ENOTCONN:
+    case UV_ETIMEDOUT:
+        return CLIENT_ERROR_NOT_AVAILABLE;
+    default:
+        return CLIENT_ERROR_INTERNAL;
+    }
+}
+
+static void tell(struct client_subscription *subscription, const struct missed *missed)
+{
+    struct client *client = client_ref(subscription->client);
+    struct arena arena;
+
+    arena_init(&arena);
+
+    struct client_subscribe_result result =
+        client_subscription_result(subscription, missed, &arena);
+
+    if (subscription->is_of_server)
+        client_push_subscribe(client_replies(client), client_format(client),
+                              client_channel(subscription), &result);
+    else
+        client_write_subscribed(client_replies(client), client_format(client), subscription->id,
+                                &result);
+    arena_deinit(&arena);
+    client_subscription_begin(subscription);
+    client_send(client);
+    client_unref(client);
+}
+
+static void on_caught_up(struct catch_up *catch_up, const struct missed *missed)
+{
+    struct client_subscription *subscription =
+        container_of(catch_up, struct client_subscription, catch_up);
+
+    if (missed->error) {
+        give_up(subscription, error_of(missed->error));
+    } else if (subscription->is_of_connect && subscription->client->stage == CLIENT_CONNECTING) {
+        subscription->stage = SUBSCRIPTION_READY;
+        client_joined(subscription->client);
+    } else {
+        tell(subscription, missed);
+    }
+}
+
+static struct recent *recent_of(struct client_subscription *subscription)
+{
+    struct channel *channel = subscription->subscription.channel;
+    struct recent *recent = channel_recent(channel);
+
+    if (!recent) {
+        recent = recent_create(&subscription->client->host->recents, subscription->channel,
+                               subscription->channel_size);
+        channel_set_recent(channel, recent);
+    }
+    return recent;
+}
+
+void client_subscription_look(struct client_subscription *subscription,
+                              void (*done)(struct catch_up *catch_up, const struct missed *missed))
+{
+    struct recent *recent = recent_of(subscription);
+    struct missed missed = {.messages = NULL};
+
+    subscription->catch_up.done = done;
+    recent_catch_up(recent, &subscription->catch_up);
+    if (recent_is_waiting(&subscription->catch_up)) {
+        /* What is kept reaches no longer; it is told that it missed something. */
+        recent_forget(&subscription->catch_up);
+        recent_position(recent, &missed.epoch, &missed.offset);
+        done(&subscription->catch_up, &missed);
+    }
+}
+
+static void catch_up(struct client_subscription *subscription)
+{
+    subscription->stage = SUBSCRIPTION_CATCHING_UP;
+    subscription->catch_up.done = on_caught_up;
+    recent_catch_up(recent_of(subscription), &subscription->catch_up);
+}
+
+void client_opened(struct subscription *subscription, int error)
+{
+    struct client_subscription *of_client = of_subscription(subscription);
+
+    if (of_client->stage != SUBSCRIPTION_OPENING)
+        return;
+    if (error)
+        give_up(of_client, error_of(error));
+    else
+        catch_up(of_client);
+}
+
+static struct client_subscription *create(struct client *client, struct text channel, uint32_t id)
+{
+    struct client_subscription *subscription =
+        memory_zeroed(1, sizeof(*subscription) + channel.size + 1);
+
+    subscription->client = client;
+    subscription->id = id;
+    subscription->channel_size = channel.size;
+    memcpy(subscription->channel, channel.data, channel.size);
+    map_insert(&client->subscriptions, &subscription->entry, subscription->channel, channel.size);
+    metric_set(&client->host->stats->subscriptions,
+               metric_read(&client->host->stats->subscriptions) + 1);
+    return subscription;
+}
+
+/* What the client wants of it, as far as the rules allow. */
+static void set_wishes(struct client_subscription *subscription, const struct channel_rules *rules,
+                       const struct client_subscribe_request *request)
+{
+    bool wants_recovery = request && (request->recoverable || request->recover);
+
+    subscription->is_recoverable =
+        rules->force_recovery || (rules->allow_recovery && wants_recovery);
+    subscription->is_positioned = subscription->is_recoverable || rules->force_positioning ||
+                                  (rules->allow_positioning && request && request->positioned);
+    subscription->takes_joins =
+        rules->join_leave && (rules->force_push_join_leave || (request && request->join_leave));
+    subscription->is_delta = rules->delta && request && text_is(request->delta, "fossil");
+    if (!subscription->is_recoverable || !request || !request->recover)
+        return;
+    subscription->is_recovering = true;
+    if (request->epoch.size > MESSAGE_EPOCH_LIMIT)
+        return; /* it is none of ours, and so nothing can be recovered */
+    subscription->catch_up.has_position = true;
+    subscription->catch_up.offset = request->offset;
+    memcpy(subscription->catch_up.epoch, request->epoch.size > 0 ? request->epoch.data : "",
+           request->epoch.size);
+}
+
+static void go_in(struct client_subscription *subscription)
+{
+    struct channels *channels = &subscription->client->host->channels;
+
+    if (channels_join(channels, subscription->channel, subscription->channel_size,
+                      &subscription->subscription, WIRE_NONE) == CHANNEL_OPEN)
+        catch_up(subscription);
+}
+
+static bool is_full(const struct client *client, struct text channel,
+                    const struct channel_rules *rules)
+{
+    const struct channel *found;
+
+    if (rules->max_subscribers == 0)
+        return false;
+    found = channels_find(&client->host->channels, channel.data, channel.size);
+    return found && channel_subscriber_count(found) >= rules->max_subscribers;
+}
+
+/* Reads the token of a subscription. 0 or an error for the client. */
+static int read_token(struct client *client, const struct client_token_request *request,
+                      struct token_claims *claims)
+{
+    struct text channel = request->channel;
+
+    switch (token_read_subscription(client_settings(client)->tokens, request->token, client_now_s(),
+                                    claims)) {
+    case TOKEN_VALID:
+        if (text_is(channel, claims->channel) && strcmp(claims->user, client->user) == 0 &&
+            (!claims->client || strcmp(claims->client, client->id) == 0))
+            return 0;
+        return CLIENT_ERROR_PERMISSION_DENIED;
+    case TOKEN_EXPIRED:
+        return CLIENT_ERROR_TOKEN_EXPIRED;
+    case TOKEN_INVALID:
+    default:
+        metric_add(&client->host->stats->tokens_refused, 1);
+        return CLIENT_ERROR_PERMISSION_DENIED;
+    }
+}
+
+/* 0, or why not; the claims are those of its token. */
+static int admit(struct client *client, const struct client_subscribe_request *request,
+                 struct token_claims *claims)
+{
+    const struct settings *settings = client_settings(client);
+    struct actor actor = client_actor(client, request->channel);
+    const struct channel_rules *rules;
+    int error = 0;
+
+    if (request->token.size > 0) {
+        struct client_token_request token = {request->channel, request->token};
+
+        error = read_token(client, &token, claims);
+        actor.has_token = error == 0;
+    }
+    if (!error)
+        error = namespaces_check(settings->namespaces, request->channel, CHANNEL_SUBSCRIBE, &actor);
+    if (error)
+        return error;
+    rules = namespaces_find(settings->namespaces, request->channel);
+    if (client->subscriptions.count >= settings->config.client_channel_limit ||
+        is_full(client, request->channel, rules))
+        return CLIENT_ERROR_LIMIT_EXCEEDED;
+    return 0;
+}
+
+void client_subscribe(struct client *client, uint32_t id,
+                      const struct client_subscribe_request *request)
+{
+    struct token_claims claims = {0};
+    struct client_subscription *subscription;
+    int error;
+
+    if (client_subscription_find(client, request->channel)) {
+        client_refuse(client, id, CLIENT_ERROR_ALREADY_SUBSCRIBED);
+        return;
+    }
+    error = admit(client, request, &claims);
+    if (error) {
+        token_claims_deinit(&claims);
+        if (session_charge(client->session)) /* who is refused all the time is told so seldom */
+            client_refuse(client, id, (enum client_error)error);
+        return;
+    }
+    subscription = create(client, request->channel, id);
+    subscription->expires_at_s = claims.expires_at_s;
+    subscription->info = claims.info;
+    claims.info = NULL;
+    token_claims_deinit(&claims);
+    set_wishes(subscription, rules_of(subscription), request);
+    if (subscription->expires_at_s > 0)
+        client_await_expiry(client);
+    go_in(subscription);
+}
+
+void client_subscribe_by_server(struct client *client, const struct server_subscription *wanted)
+{
+    const struct channel_rules *rules =
+        namespaces_find(client_settings(client)->namespaces, wanted->channel);
+    struct client_subscription *subscription;
+
+    if (!rules || client_subscription_find(client, wanted->channel) ||
+        client->subscriptions.count >= client_settings(client)->config.client_channel_limit)
+        return;
+    subscription = create(client, wanted->channel, 0);
+    subscription->is_of_server = true;
+    subscription->is_of_connect = wanted->is_of_connect;
+    subscription->expires_at_s = wanted->expires_at_s;
+    subscription->info = wanted->info ? memory_copy_text(wanted->info, strlen(wanted->info)) : NULL;
+    subscription->data = wanted->data ? memory_copy_text(wanted->data, strlen(wanted->data)) : NULL;
+    set_wishes(subscription, rules, wanted->recover);
+    if (wanted->is_of_connect)
+        client->joining++;
+    go_in(subscription);
+}
+
+/* The way out. */
+
+void client_unsubscribe(struct client *client, uint32_t id, struct text channel)
+{
+    struct client_subscription *subscription = client_subscription_find(client, channel);
+
+    if (subscription && subscription->is_of_server) {
+        client_refuse(client, id, CLIENT_ERROR_PERMISSION_DENIED);
+        return;
+    }
+    if (subscription)
+        client_subscription_end(subscription);
+    client_write_unsubscribed(client_replies(client), client_format(client), id);
+}
+
+void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,
+                                  const char *reason)
+{
+    struct client *client = client_ref(subscription->client);
+
+    client_push_unsubscribe(client_replies(client), client_format(client),
+                            client_channel(subscription), code, text_of(reason));
+    client_subscription_end(subscription);
+    client_send(client);
+    client_unref(client);
+}
+
+void client_lost(struct subscription *subscription)
+{
+    struct client_subscription *of_client = of_subscription(subscription);
+
+    if (of_client->stage == SUBSCRIPTION_ON)
+        client_unsubscribe_by_server(of_client, CLIENT_UNSUBSCRIBE_INSUFFICIENT,
+                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_INSUFFICIENT));
+}
+
+void client_sub_refresh(struct client *client, uint32_t id,
+                        const struct client_token_request *request)
+{
+    struct client_subscription *subscription = client_subscription_find(client, request->channel);
+    struct token_claims claims = {0};
+    int error = subscription ? read_token(client, request, &claims) : CLIENT_ERROR_BAD_REQUEST;
+
+    if (error) {
+        client_refuse(client, id, (enum client_error)error);
+    } else {
+        bool expires = claims.expires_at_s > 0;
+
+        subscription->expires_at_s = claims.expires_at_s;
+        client_await_expiry(client);
+        client_write_sub_refreshed(client_replies(client), client_format(client), id, expires,
+                                   expires ? client_ttl_s(claims.expires_at_s) : 0);
+        client_send(client);
+    }
+    token_claims_deinit(&claims);
+}
+
+struct expiry {
+    int64_t now_s;
+    int64_t next_s;
+};
+
+static void expire(struct map_entry *entry, void *context)
+{
+    struct client_subscription *subscription = of_entry(entry);
+    struct expiry *expiry = context;
+    int64_t end_s = subscription->expires_at_s + CLIENT_EXPIRY_GRACE_S;
+
+    if (subscription->expires_at_s == 0 || subscription->stage != SUBSCRIPTION_ON)
+        return;
+    if (end_s <= expiry->now_s)
+        client_unsubscribe_by_server(subscription, CLIENT_UNSUBSCRIBE_EXPIRED,
+                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_EXPIRED));
+    else if (end_s < expiry->next_s)
+        expiry->next_s = end_s;
+}
+
+int64_t client_subscriptions_expire(struct client *client, int64_t now_s)
+{
+    struct expiry expiry = {now_s, INT64_MAX};
+    bool was_gathering = client->is_gathering;
+
+    client->is_gathering = true; /* sending may end the client, and with it what is walked here */
+    map_each(&client->subscriptions, expire, &expiry);
+    client->is_gathering = was_gathering;
+    client_send(client);
+    return expiry.next_s;
+}

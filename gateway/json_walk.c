@@ -1,0 +1,221 @@
+#include "gateway/json_walk.h"
+
+#include <stdint.h>
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+static bool opens(char byte)
+{
+    return byte == '{' || byte == '[';
+}
+
+static bool closes(char byte)
+{
+    return byte == '}' || byte == ']';
+}
+
+static struct text skip(struct text json, size_t size)
+{
+    return (struct text){json.data + size, json.size - size};
+}
+
+static struct text skip_blanks(struct text json)
+{
+    while (json.size > 0 && is_blank(*json.data))
+        json = skip(json, 1);
+    return json;
+}
+
+/* How many bytes the string takes that the text begins with. */
+static size_t string_size(struct text json)
+{
+    for (size_t i = 1; i < json.size; i++) {
+        if (json.data[i] == '"')
+            return i + 1;
+        if (json.data[i] == '\\')
+            i++;
+    }
+    return json.size;
+}
+
+/* Of an array or an object. */
+static size_t nest_size(struct text json)
+{
+    size_t depth = 0;
+    size_t i = 0;
+
+    while (i < json.size) {
+        char byte = json.data[i];
+
+        i += byte == '"' ? string_size(skip(json, i)) : 1;
+        if (opens(byte))
+            depth++;
+        else if (closes(byte) && --depth == 0)
+            break;
+    }
+    return i;
+}
+
+static size_t value_size(struct text json)
+{
+    size_t size = 0;
+
+    if (json.size == 0)
+        return 0;
+    if (*json.data == '"')
+        return string_size(json);
+    if (opens(*json.data))
+        return nest_size(json);
+    while (size < json.size && json.data[size] != ',' && !closes(json.data[size]) &&
+           !is_blank(json.data[size]))
+        size++;
+    return size;
+}
+
+bool json_is_shallow(struct text json, size_t limit)
+{
+    size_t depth = 0;
+
+    for (size_t i = 0; i < json.size;) {
+        char byte = json.data[i];
+
+        i += byte == '"' ? string_size(skip(json, i)) : 1;
+        if (opens(byte) && ++depth > limit)
+            return false;
+        if (closes(byte) && depth > 0)
+            depth--;
+    }
+    return true;
+}
+
+bool json_members_init(struct json_members *members, struct text value)
+{
+    if (value.size == 0 || *value.data != '{')
+        return false;
+    members->rest = skip(value, 1);
+    return true;
+}
+
+bool json_members_next(struct json_members *members, struct text *name, struct text *value)
+{
+    struct text rest = skip_blanks(members->rest);
+
+    if (rest.size > 0 && *rest.data == ',')
+        rest = skip_blanks(skip(rest, 1));
+    if (rest.size == 0 || *rest.data != '"')
+        return false;
+    *name = (struct text){rest.data, string_size(rest)};
+    rest = skip_blanks(skip(rest, name->size));
+    if (rest.size == 0 || *rest.data != ':')
+        return false;
+    rest = skip_blanks(skip(rest, 1));
+    *value = (struct text){rest.data, value_size(rest)};
+    members->rest = skip(rest, value->size);
+    return true;
+}
+
+bool json_value_is_string(struct text value)
+{
+    return value.size >= 2 && *value.data == '"';
+}
+
+/* The number that four hexadecimal digits are. */
+static uint32_t read_unit(const char *digits)
+{
+    uint32_t unit = 0;
+
+    for (int i = 0; i < 4; i++) {
+        unsigned char digit = (unsigned char)digits[i];
+
+        unit = unit << 4 | (digit <= '9' ? digit & 0xfu : (digit & 0xfu) + 9);
+    }
+    return unit & 0xffff;
+}
+
+static char *write_character(char *at, uint32_t code)
+{
+    if (code < 0x80) {
+        *at++ = (char)code;
+        return at;
+    }
+    if (code < 0x800) {
+        *at++ = (char)(0xc0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            *at++ = (char)(0xe0 | code >> 12);
+        } else {
+            *at++ = (char)(0xf0 | code >> 18);
+            *at++ = (char)(0x80 | (code >> 12 & 0x3f));
+        }
+        *at++ = (char)(0x80 | (code >> 6 & 0x3f));
+    }
+    *at++ = (char)(0x80 | (code & 0x3f));
+    return at;
+}
+
+/* Writes the character that "\uXXXX" (or two of them, RFC 8259 §7) stands for; `*size` is how many
+ * bytes there are, and becomes how many it took. */
+static char *write_unicode(char *at, const char *escape, size_t *size)
+{
+    if (*size < 6)
+        return at;
+
+    uint32_t code = read_unit(escape + 2);
+
+    if (code < 0xd800 || code > 0xdbff || *size < 12) {
+        *size = 6;
+        return write_character(at, code);
+    }
+    *size = 12;
+    return write_character(at, 0x10000 + ((code & 0x3ff) << 10 | (read_unit(escape + 8) & 0x3ff)));
+}
+
+static char short_escape(char letter)
+{
+    switch (letter) {
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return letter;
+    }
+}
+
+size_t json_unescape(struct text string, char *target)
+{
+    char *at = target;
+    size_t end = string.size - 1;
+
+    for (size_t i = 1; i < end;) {
+        size_t size = end - i;
+
+        if (string.data[i] != '\\' || size < 2) {
+            *at++ = string.data[i++];
+        } else if (string.data[i + 1] != 'u') {
+            *at++ = short_escape(string.data[i + 1]);
+            i += 2;
+        } else {
+            at = write_unicode(at, string.data + i, &size);
+            i += size;
+        }
+    }
+    return (size_t)(at - target);
+}
+
+struct text json_trim(struct text json)
+{
+    json = skip_blanks(json);
+    while (json.size > 0 && is_blank(json.data[json.size - 1]))
+        json.size--;
+    return json;
+}

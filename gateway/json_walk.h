@@ -1,0 +1,40 @@
+/*
+ * Walks over the text of JSON that a parser has accepted, and says where its parts lie: for those
+ * who need the bytes that somebody wrote, which parsers do not keep (large integers, the order of
+ * members). Given text that is no JSON it finds nonsense, but nothing outside of the text.
+ */
+#ifndef GATEWAY_JSON_WALK_H
+#define GATEWAY_JSON_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/text.h"
+
+/* True if no more than `limit` arrays and objects are inside of each other. For text that no parser
+ * has seen yet, so that a deep one does not come so far. */
+bool json_is_shallow(struct text json, size_t limit);
+
+/* What is left of an object. */
+struct json_members {
+    struct text rest;
+};
+
+/* False where the value is no object. */
+bool json_members_init(struct json_members *members, struct text value);
+
+/* The next member's name, with its quotes, and value, without blanks around it. False at the end.
+ */
+bool json_members_next(struct json_members *members, struct text *name, struct text *value);
+
+/* True if the value is a string. */
+bool json_value_is_string(struct text value);
+
+/* Writes what a string (with its quotes) says to `target`, where as many bytes as it has fit in any
+ * case. Returns how many it took. */
+size_t json_unescape(struct text string, char *target);
+
+/* The text without the blanks around it. */
+struct text json_trim(struct text json);
+
+#endif

@@ -1,0 +1,173 @@
+#include "gateway/plain.h"
+
+#include <string.h>
+
+#include "common/channel_name.h"
+#include "common/memory.h"
+#include "gateway/client_protocol.h"
+#include "gateway/wires.h"
+
+bool plain_serves(const char *path)
+{
+    return strcmp(path, "/") == 0 || strcmp(path, "/ws") == 0;
+}
+
+static bool may(const struct settings *settings, struct text channel, enum channel_act act,
+                bool is_subscriber)
+{
+    struct actor anybody = {.is_subscriber = is_subscriber};
+
+    return namespaces_check(settings->namespaces, channel, act, &anybody) == 0;
+}
+
+int plain_channel(const struct http_request *request, const struct settings *settings,
+                  char channel[MESSAGE_CHANNEL_LIMIT + 1], size_t *size, const char **message)
+{
+    int result = http_query_value(request->query, "channel", channel, MESSAGE_CHANNEL_LIMIT);
+
+    if (result == UV_ENOENT) {
+        *size = strlen(settings->config.lobby);
+        memcpy(channel, settings->config.lobby, *size + 1);
+    } else if (result < 0 || !channel_name_is_valid(channel, (size_t)result)) {
+        *message = "channel: expected 1 to 255 bytes of UTF-8 without control characters";
+        return 400;
+    } else {
+        *size = (size_t)result;
+    }
+    if (may(settings, (struct text){channel, *size}, CHANNEL_SUBSCRIBE, false))
+        return 0;
+    *message = "channel: not for clients that say nothing of themselves";
+    return 403;
+}
+
+static struct session *session_of(struct subscription *subscription)
+{
+    return container_of(subscription, struct session, subscription);
+}
+
+static struct text channel_of(const struct session *session)
+{
+    struct text channel;
+
+    channel.data = channel_name(session->subscription.channel, &channel.size);
+    return channel;
+}
+
+static void on_message(struct session *session, enum websocket_opcode opcode, const void *data,
+                       size_t size)
+{
+    const struct settings *settings = session->host->settings;
+
+    if (!session_charge(session))
+        return;
+
+    struct message_draft draft = {
+        .kind = opcode == WEBSOCKET_TEXT ? MESSAGE_TEXT : MESSAGE_BINARY,
+        .channel = channel_of(session),
+        .data = {data, size},
+    };
+
+    if (!may(settings, draft.channel, CHANNEL_PUBLISH, true)) {
+        session->host->events->close(session, WEBSOCKET_CLOSE_POLICY,
+                                     "not everybody may write on this channel");
+        return;
+    }
+    metric_add(&session->host->stats->messages_received, 1);
+    session_publish(session, &draft, namespaces_find(settings->namespaces, draft.channel), 0);
+}
+
+static void on_published(struct session *session, const struct publish_command *command)
+{
+    const struct session_events *events = session->host->events;
+
+    switch (command->error) {
+    case 0:
+        return;
+    case UV_ENOBUFS:
+        events->close(session, WEBSOCKET_CLOSE_TRY_LATER, "the bus is away and its buffer is full");
+        break;
+    case UV_ECANCELED:
+        events->close(session, WEBSOCKET_CLOSE_GOING_AWAY, "the server is going away");
+        break;
+    default:
+        events->close(session, WEBSOCKET_CLOSE_INTERNAL, "the bus refused the message");
+    }
+}
+
+static void on_close(struct session *session)
+{
+    channels_leave(&session->host->channels, &session->subscription);
+}
+
+static const struct session_protocol plain_protocol = {
+    .message = on_message,
+    .published = on_published,
+    .close = on_close,
+};
+
+void plain_open(struct session *session, struct session_host *host, const char *channel,
+                size_t channel_size)
+{
+    session_init(session, host, &plain_protocol);
+    if (channels_join(&host->channels, channel, channel_size, &session->subscription, WIRE_PLAIN) ==
+        CHANNEL_OPEN)
+        host->events->opened(session, 0);
+}
+
+static struct block *append_frame(struct block *block, enum websocket_opcode opcode,
+                                  const void *data, size_t data_size)
+{
+    unsigned char header[WEBSOCKET_HEADER_LIMIT];
+    size_t size = websocket_write_header(header, opcode, data_size);
+
+    block = block_reserve(block, size + data_size);
+    block_append(block, header, size);
+    block_append(block, data, data_size);
+    return block;
+}
+
+/* A JSON string is sent as what it says, any other value as its JSON text. */
+static struct block *append_json(struct block *block, const struct message *message)
+{
+    struct text json = {(const char *)message->data, message->data_size};
+    struct buffer said = {0};
+
+    if (client_read_json_string(json, &said))
+        block = append_frame(block, WEBSOCKET_TEXT, said.data, said.size);
+    else
+        block = append_frame(block, WEBSOCKET_TEXT, message->data, message->data_size);
+    buffer_deinit(&said);
+    return block;
+}
+
+struct block *plain_encode(struct block *block, const struct message *message)
+{
+    if (message->kind == MESSAGE_JSON)
+        return append_json(block, message);
+    return append_frame(block, message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
+                        message->data, message->data_size);
+}
+
+void plain_deliver(struct subscription *subscription, struct block *frames, size_t messages)
+{
+    struct session *session = session_of(subscription);
+
+    session->host->events->send(session, frames, messages);
+}
+
+void plain_opened(struct subscription *subscription, int error)
+{
+    struct session *session = session_of(subscription);
+
+    if (error)
+        session_close(session);
+    session->host->events->opened(session, error);
+}
+
+void plain_lost(struct subscription *subscription)
+{
+    struct session *session = session_of(subscription);
+
+    session->host->events->close(session, WEBSOCKET_CLOSE_RESTART,
+                                 "messages of the channel were lost");
+}

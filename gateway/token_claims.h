@@ -1,0 +1,24 @@
+/* The claims of a token whose signature is ours, and the rules for them. */
+#ifndef GATEWAY_TOKEN_CLAIMS_H
+#define GATEWAY_TOKEN_CLAIMS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "gateway/token.h"
+
+enum token_purpose { TOKEN_FOR_CONNECTION, TOKEN_FOR_SUBSCRIPTION };
+
+struct token_rules {
+    char *audience; /* empty: any */
+    char *issuer;   /* empty: any */
+    char *user_claim;
+    int64_t leeway_s;
+};
+
+/* Fills `claims`, which are empty (zero) where the outcome is not TOKEN_VALID but for `problem`. */
+enum token_outcome token_claims_read(const struct token_rules *rules, enum token_purpose purpose,
+                                     const json_t *payload, int64_t now_s,
+                                     struct token_claims *claims);
+
+#endif

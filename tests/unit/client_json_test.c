@@ -1,0 +1,142 @@
+/* JSON text: strings, values, and where the parts of values lie. */
+#include "tests/unit/client_protocol_fixture.h"
+
+#include "gateway/json_walk.h"
+
+static void check_written(struct text text, const char *expected)
+{
+    struct buffer out = {0};
+
+    client_write_json_string(&out, text);
+    assert_text(((struct text){(char *)out.data, out.size}), expected);
+    buffer_deinit(&out);
+}
+
+static void a_string_is_escaped_where_json_wants_it(void **state)
+{
+    (void)state;
+    check_written((struct text){0}, "\"\"");
+    check_written(text_of("plain / caf\xc3\xa9 \xf0\x9f\x98\x80 \x7f"),
+                  "\"plain / caf\xc3\xa9 \xf0\x9f\x98\x80 \x7f\"");
+    check_written(text_of("a\"b\\c"), "\"a\\\"b\\\\c\"");
+    check_written(text_of("\b\t\n\f\r\x01\x1f"), "\"\\b\\t\\n\\f\\r\\u0001\\u001f\"");
+    check_written((struct text){"\0", 1}, "\"\\u0000\"");
+}
+
+static void bytes_that_are_not_utf8_are_replaced(void **state)
+{
+    (void)state;
+    check_written(text_of("a\xff\"b"), "\"a\xef\xbf\xbd\\\"b\"");
+    check_written(text_of("\xc3"), "\"\xef\xbf\xbd\"");
+    check_written(text_of("\xc3\xa9\xe2\x82\n"), "\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\\n\"");
+    check_written(text_of("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+
+static void check_read(const char *json, const char *expected, size_t size)
+{
+    struct buffer out = {0};
+
+    assert_true(client_read_json_string(text_of(json), &out));
+    assert_int_equal(out.size, size);
+    if (size > 0)
+        assert_memory_equal(out.data, expected, size);
+    buffer_deinit(&out);
+}
+
+static void a_string_is_read_with_all_its_escapes(void **state)
+{
+    (void)state;
+    check_read("\"\"", "", 0);
+    check_read(" \t\r\n\"a\" ", "a", 1);
+    check_read("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8);
+    check_read("\"\\u0041\\u00e9\\u20AC\\uffff\"", "A\xc3\xa9\xe2\x82\xac\xef\xbf\xbf", 9);
+    check_read("\"\\ud83d\\ude00\\uDBFF\\udfff!\"", "\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf!", 9);
+    check_read("\"a\\u0000b\"", "a\0b", 3);
+}
+
+static void what_is_no_string_is_not_read(void **state)
+{
+    static const char *const values[] = {
+        "",         " ",       "1",           "{\"a\":\"b\"}", "\"",        "\"a",
+        "\"a\"b\"", "\"\\x\"", "\"\\ud83d\"", "\"\xff\"",      "\"\\u12\"", "\"a\" 1"};
+    struct buffer out = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        assert_false(client_read_json_string(text_of(values[i]), &out));
+        assert_int_equal(out.size, 0);
+    }
+    buffer_deinit(&out);
+}
+
+static void json_is_one_value(void **state)
+{
+    static const char *const good[] = {
+        "1", "-0", "1e5", "\"x\"", "null", "true", " [] ", "{\n}", "12345678901234567890123"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "1 2",
+                                      "[",
+                                      "nul",
+                                      "01",
+                                      "1.",
+                                      "{a:1}",
+                                      "[1,]",
+                                      "\"\n\"",
+                                      "+1",
+                                      "1e999",
+                                      "{\"a\":1,\"a\":1}",
+                                      "\xef\xbb\xbf"
+                                      "1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(client_is_json(text_of(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(client_is_json(text_of(bad[i])));
+    assert_false(client_is_json((struct text){"1\0", 2}));
+    assert_false(client_is_json((struct text){"[1\0]", 4}));
+    assert_false(client_is_json((struct text){"[true\0]", 7}));
+}
+
+static void check_member(struct json_members *members, const char *name, const char *value)
+{
+    struct text found_name;
+    struct text found_value;
+
+    assert_true(json_members_next(members, &found_name, &found_value));
+    assert_text(found_name, name);
+    assert_text(found_value, value);
+}
+
+static void the_parts_of_an_object_are_found_as_they_were_written(void **state)
+{
+    struct json_members members;
+    struct text name;
+    struct text value;
+
+    (void)state;
+    assert_false(json_members_init(&members, text_of("[1]")));
+    assert_true(json_members_init(
+        &members,
+        text_of("{ \"a\" : [1, {\"}\" : \"]\"}] ,\"b\\\"\":-1e3,\n\"\":{},\"c\": null }")));
+    check_member(&members, "\"a\"", "[1, {\"}\" : \"]\"}]");
+    check_member(&members, "\"b\\\"\"", "-1e3");
+    check_member(&members, "\"\"", "{}");
+    check_member(&members, "\"c\"", "null");
+    assert_false(json_members_next(&members, &name, &value));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_string_is_escaped_where_json_wants_it),
+        cmocka_unit_test(bytes_that_are_not_utf8_are_replaced),
+        cmocka_unit_test(a_string_is_read_with_all_its_escapes),
+        cmocka_unit_test(what_is_no_string_is_not_read),
+        cmocka_unit_test(json_is_one_value),
+        cmocka_unit_test(the_parts_of_an_object_are_found_as_they_were_written),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -72,12 +72,12 @@ static void append_hello(struct buffer *output, const struct router_frame *frame
         hello.capabilities = capabilities;
         hello.node = frame->hello.node;
         hello.role = (Carillon__Router__Role)frame->hello.role;
-        hello.name = text_of(frame->hello.name);
+        hello.name = plain_text(frame->hello.name);
         hello.shard = frame->hello.shard;
         hello.shards = frame->hello.shards;
         hello.nonce = nonce;
-        hello.address = text_of(frame->hello.address);
-        hello.cluster = text_of(frame->hello.cluster);
+        hello.address = plain_text(frame->hello.address);
+        hello.cluster = plain_text(frame->hello.cluster);
         packed.kind_case = CARILLON__ROUTER__FRAME__KIND_HELLO;
         packed.hello = &hello;
     } else {
@@ -85,11 +85,11 @@ static void append_hello(struct buffer *output, const struct router_frame *frame
         welcome.n_capabilities = capability_count;
         welcome.capabilities = capabilities;
         welcome.node = frame->hello.node;
-        welcome.name = text_of(frame->hello.name);
+        welcome.name = plain_text(frame->hello.name);
         welcome.shards = frame->hello.shards;
         welcome.nonce = nonce;
         welcome.proof = bytes_of(frame->hello.proof, frame->hello.proof_size);
-        welcome.cluster = text_of(frame->hello.cluster);
+        welcome.cluster = plain_text(frame->hello.cluster);
         packed.kind_case = CARILLON__ROUTER__FRAME__KIND_WELCOME;
         packed.welcome = &welcome;
     }
@@ -109,8 +109,8 @@ static void append_members(struct buffer *output, const struct router_frame *fra
 
         carillon__router__member__init(&items[i]);
         items[i].node = member->node;
-        items[i].name = text_of(member->name);
-        items[i].address = text_of(member->address);
+        items[i].name = plain_text(member->name);
+        items[i].address = plain_text(member->address);
         items[i].leaving = member->is_leaving;
         pointers[i] = &items[i];
     }
@@ -286,7 +286,7 @@ static void append_simple(struct buffer *output, const struct router_frame *fram
     case FRAME_ERROR:
         carillon__router__error__init(&body.error);
         body.error.code = (Carillon__Router__ErrorCode)frame->error.code;
-        body.error.text = text_of(frame->error.text);
+        body.error.text = plain_text(frame->error.text);
         break;
     case FRAME_PING:
         carillon__router__ping__init(&body.ping);
@@ -299,7 +299,7 @@ static void append_simple(struct buffer *output, const struct router_frame *fram
     case FRAME_SUBSCRIBE:
         carillon__router__subscribe__init(&body.subscribe);
         body.subscribe.channel = channel;
-        body.subscribe.epoch = text_of(frame->subscribe.epoch);
+        body.subscribe.epoch = plain_text(frame->subscribe.epoch);
         body.subscribe.offset = frame->subscribe.offset;
         body.subscribe.insist = frame->subscribe.insist;
         body.subscribe.acknowledged = frame->subscribe.acknowledged;
@@ -307,7 +307,7 @@ static void append_simple(struct buffer *output, const struct router_frame *fram
     case FRAME_SUBSCRIBED:
         carillon__router__subscribed__init(&body.subscribed);
         body.subscribed.channel = channel;
-        body.subscribed.epoch = text_of(frame->subscribed.epoch);
+        body.subscribed.epoch = plain_text(frame->subscribed.epoch);
         body.subscribed.offset = frame->subscribed.offset;
         body.subscribed.outcome = (Carillon__Router__Outcome)frame->subscribed.outcome;
         break;
@@ -340,13 +340,13 @@ static void append_simple(struct buffer *output, const struct router_frame *fram
         carillon__router__take__init(&body.take);
         body.take.channel = channel;
         body.take.claim = frame->take.claim;
-        body.take.epoch = text_of(frame->take.epoch);
+        body.take.epoch = plain_text(frame->take.epoch);
         body.take.offset = frame->take.offset;
         break;
     case FRAME_MIRROR_HAVE:
         carillon__router__mirror_have__init(&body.mirror_have);
         body.mirror_have.channel = channel;
-        body.mirror_have.epoch = text_of(frame->mirrored.epoch);
+        body.mirror_have.epoch = plain_text(frame->mirrored.epoch);
         body.mirror_have.offset = frame->mirrored.offset;
         body.mirror_have.refused = frame->mirrored.is_refused;
         body.mirror_have.node = frame->mirrored.node;

@@ -60,7 +60,7 @@ static void append_history(struct buffer *output, const struct router_frame *fra
     }
     history.channel = channel;
     history.request = frame->history.request;
-    history.epoch = text_of(frame->history.epoch);
+    history.epoch = plain_text(frame->history.epoch);
     history.offset = frame->history.offset;
     history.outcome = (Carillon__Router__Outcome)frame->history.outcome;
     history.n_envelopes = frame->history.count;
@@ -120,7 +120,7 @@ static void append_history_ask(struct buffer *output, const struct router_frame 
 
     ask.channel = channel;
     ask.request = frame->history_ask.request;
-    ask.epoch = text_of(frame->history_ask.epoch);
+    ask.epoch = plain_text(frame->history_ask.epoch);
     ask.offset = frame->history_ask.offset;
     ask.limit = frame->history_ask.limit;
     ask.reverse = frame->history_ask.is_reverse;

@@ -54,7 +54,8 @@ struct command {
 /* What a message costs while it is under way: its data, its names, and the commands around it. */
 static inline uint64_t message_cost(const struct message *message)
 {
-    return message->data_size + message->channel_size + 256;
+    return message->data_size + message->channel_size + message->origin.size + message->key.size +
+           256;
 }
 
 struct publish_command {

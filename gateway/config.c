@@ -392,6 +392,8 @@ static const struct option options[] = {
 
 #include "gateway/channel_options.h"
 
+#include "gateway/backend_options.h"
+
     {.name = "handshake-timeout",
      .type = OPTION_TIME,
      .offset = AT(handshake_timeout_ms),
@@ -563,5 +565,6 @@ void config_check(const struct config *config, option_report *report, void *cont
         report(context, "--send-queue-limit: must be at least 128K plus twice --max-message-size");
     if (config->bus_buffer_bytes < config->max_message_size + 128)
         report(context, "--bus-buffer: must be larger than --max-message-size");
+    config_check_backend(config, report, context);
     config_check_rules(config, report, context);
 }

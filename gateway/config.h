@@ -73,6 +73,16 @@ struct config {
                                    its message rate the connection's */
     struct option_sections namespaces; /* whose values are a struct channel_rules each */
 
+    const char *proxy_connect; /* empty: there is no such hook; so the next four */
+    const char *proxy_refresh;
+    const char *proxy_subscribe;
+    const char *proxy_publish;
+    const char *proxy_rpc;
+    uint64_t proxy_timeout_ms;
+    uint64_t proxy_concurrency;
+    struct option_list proxy_header;
+    const char *proxy_tls_ca; /* empty: whom this machine trusts */
+
     uint64_t handshake_timeout_ms;
     uint64_t ping_interval_ms;
     uint64_t pong_timeout_ms;
@@ -91,6 +101,9 @@ struct tls_source config_client_tls(const struct config *config);
 
 /* And those of the bus. */
 struct tls_source config_bus_tls(const struct config *config);
+
+/* Checks what is said of the application's backend; a part of config_check. */
+void config_check_backend(const struct config *config, option_report *report, void *context);
 
 /* Checks the rules of channels, those of sections included; a part of config_check. */
 void config_check_rules(const struct config *config, option_report *report, void *context);

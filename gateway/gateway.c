@@ -23,6 +23,7 @@
 #include "common/random.h"
 #include "common/server_socket.h"
 #include "gateway/admin.h"
+#include "gateway/backend.h"
 #include "gateway/descriptors.h"
 #include "gateway/entrance.h"
 #include "gateway/hub.h"
@@ -297,6 +298,8 @@ static void close_bus(struct gateway *gateway)
     loop_cancel(&gateway->loop, &gateway->deadline);
     if (gateway->admin)
         admin_stop(gateway->admin); /* which shows the metrics of the bus */
+    backend_close(gateway->hub.backend);
+    gateway->hub.backend = NULL;
     hub_close_bus(&gateway->hub, on_bus_closed, gateway);
 }
 
@@ -384,6 +387,7 @@ static void reload(struct gateway *gateway)
         inbox_post(&gateway->hub.workers[i]->inbox, &command->command.item);
     }
     gateway->hub.max_channels = settings->config.max_channels;
+    backend_configure(gateway->hub.backend, &settings->config);
 
     struct tls_source source = config_client_tls(&settings->config);
     struct tls_source bus_source = config_bus_tls(&settings->config);
@@ -461,6 +465,7 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
 
     if (divide_descriptors(gateway, threads))
         return 1;
+    gateway->hub.backend = backend_create(&gateway->loop, &settings->config);
     warn_without_page(settings);
     limit_connections(gateway);
     if (start_workers(gateway, threads) || start_admin(gateway))

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/ask.h"
+#include "gateway/hook.h"
 
 struct hub_channel {
     struct map_entry entry;
@@ -287,6 +288,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         break;
     case COMMAND_ASK:
         ask_put(container_of(command, struct ask_command, command), hub->bus);
+        return;
+    case COMMAND_HOOK:
+        hook_put(container_of(command, struct hook_command, command), hub->backend);
         return;
     case COMMAND_PRESENCE:
         note_presence(hub, container_of(command, struct presence_command, command));

@@ -29,6 +29,7 @@ struct hub {
     struct loop *loop;
     struct inbox inbox;
     struct bus *bus; /* NULL once it is being closed; the hub answers what is asked of it then */
+    struct backend *backend;    /* the application's; NULL: there is none, or not any more */
     struct lag_meter lag_meter; /* of the main loop */
     struct map channels;
     uint64_t max_channels;

@@ -18,6 +18,8 @@
  * - The options for anonymous clients widen those for clients and subscribers, and allow nothing
  *   alone.
  * - A token for the channel is the application's word, and comes before all of this.
+ * - Where subscribe-proxy or publish-proxy is on, the application's backend is asked in place of
+ *   the rules, but about nobody whom the name keeps out, or lets in.
  *
  * Where it differs:
  * - What closes a channel to those who would subscribe closes it to those who would publish, or ask
@@ -61,6 +63,7 @@ struct actor {
     struct text user;   /* empty: anonymous */
     bool is_subscriber; /* of that channel */
     bool has_token;     /* a valid one for that channel, or the application's word */
+    bool can_wait;      /* for the application's backend, where it is to be asked */
 };
 
 /* What is special about a channel's name, beside its namespace. */
@@ -81,6 +84,10 @@ enum channel_privacy namespaces_privacy(const struct namespaces *namespaces, str
  */
 int namespaces_check(const struct namespaces *namespaces, struct text channel, enum channel_act act,
                      const struct actor *actor);
+
+/* Whether the backend has to allow what namespaces_check did not refuse. */
+bool namespaces_asks_backend(const struct namespaces *namespaces, struct text channel,
+                             enum channel_act act, const struct actor *actor);
 
 /*
  * Writes the name of the user's personal channel, without a zero byte, and returns its size; 0

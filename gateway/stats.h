@@ -48,6 +48,7 @@ struct worker_stats {
     struct metric subscriptions;             /* of clients of the channel protocol, now */
     struct metric client_errors;             /* requests of theirs that were refused */
     struct metric tokens_refused;            /* that are not ours */
+    struct metric hook_answers_bad;          /* of the backend, that were not understood */
 };
 
 /* The counter for a close code. */

@@ -11,6 +11,7 @@
 #include "common/tls_context.h"
 #include "gateway/ask.h"
 #include "gateway/client.h"
+#include "gateway/hook.h"
 #include "gateway/wires.h"
 
 #define LISTEN_BACKLOG      4096
@@ -210,6 +211,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         break;
     case COMMAND_ANSWERED:
         ask_deliver(container_of(command, struct ask_command, command));
+        return;
+    case COMMAND_HOOKED:
+        hook_deliver(container_of(command, struct hook_command, command));
         return;
     case COMMAND_SETTLED:
         channel_flush_all(&channels->dirty);

@@ -173,6 +173,24 @@ static void renegotiation_is_refused(void **state)
     tls_context_unref(server);
 }
 
+/* Whom the server shows to a client that asks for a name (which may be NULL). */
+static void expect_shown(struct outsider *outsider, struct tls_context *server, const char *asked,
+                         const char *expected)
+{
+    struct tls_session *session = tls_session_create(server, NULL);
+    char name[64] = "";
+
+    connect_outsider(outsider);
+    if (asked)
+        SSL_set_tlsext_host_name(outsider->tls, asked);
+    assert_int_equal(meet(outsider, session), 0);
+    X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(outsider->tls)),
+                              NID_commonName, name, sizeof(name));
+    assert_string_equal(name, expected);
+    tls_session_destroy(session);
+    free_outsider(outsider);
+}
+
 static void certificate_is_chosen_by_name(void **state)
 {
     (void)state;
@@ -197,18 +215,101 @@ static void certificate_is_chosen_by_name(void **state)
     assert_in_range(tls_context_expiry(server), time(NULL), time(NULL) + 10);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct outsider outsider = make_outsider();
-        struct tls_session *session = tls_session_create(server, NULL);
-        char name[64] = "";
 
-        connect_outsider(&outsider);
-        if (cases[i].asked)
-            SSL_set_tlsext_host_name(outsider.tls, cases[i].asked);
-        assert_int_equal(meet(&outsider, session), 0);
-        X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(outsider.tls)),
-                                  NID_commonName, name, sizeof(name));
-        assert_string_equal(name, cases[i].expected);
-        tls_session_destroy(session);
-        free_outsider(&outsider);
+        expect_shown(&outsider, server, cases[i].asked, cases[i].expected);
+    }
+    tls_context_unref(server);
+}
+
+static void expect_shown_to(struct tls_context *server, int version, const char *signatures,
+                            const char *asked, const char *expected)
+{
+    struct outsider outsider = make_outsider();
+
+    SSL_CTX_set_max_proto_version(outsider.context, version);
+    assert_int_equal(SSL_CTX_set1_sigalgs_list(outsider.context, signatures), 1);
+    expect_shown(&outsider, server, asked, expected);
+}
+
+static void client_gets_the_kind_of_key_that_it_wants(void **state)
+{
+    (void)state;
+    static const char rsa[] = "RSA-PSS+SHA256:RSA+SHA256";
+    static const char ecdsa[] = "ECDSA+SHA256";
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct tls_context *server;
+
+    issue(&authority, "other", "DNS:other.example", DAY);
+    issue_for(&authority, "wide-rsa", "DNS:a.example,DNS:*.b.example,IP:127.0.0.1", DAY,
+              EVP_RSA_gen(2048));
+    issue(&authority, "ecdsa", "DNS:*.b.example,DNS:a.example", DAY);
+
+    struct tls_pair pairs[] = {{in_directory("other.pem"), in_directory("other.key")},
+                               {in_directory("ecdsa.pem"), in_directory("ecdsa.key")},
+                               {in_directory("wide-rsa.pem"), in_directory("wide-rsa.key")}};
+    struct tls_options options = {.pairs = pairs, .pair_count = 3};
+
+    assert_int_equal(tls_context_serve(&server, &options, tls_error), 0);
+    for (size_t i = 0; i < 2; i++) {
+        expect_shown_to(server, versions[i], rsa, "a.example", "wide-rsa");
+        expect_shown_to(server, versions[i], ecdsa, "a.example", "ecdsa");
+        expect_shown_to(server, versions[i], "ECDSA+SHA256:RSA-PSS+SHA256", "c.b.example", "ecdsa");
+        expect_shown_to(server, versions[i], rsa, "c.b.example", "wide-rsa");
+        expect_shown_to(server, versions[i], ecdsa, NULL, "other");
+    }
+    tls_context_unref(server);
+
+    /* In whatever order: the ECDSA one has no address, so nothing stands in for the RSA one. */
+    const struct tls_pair rsa_first[] = {pairs[2], pairs[1]};
+
+    options = (struct tls_options){.pairs = rsa_first, .pair_count = 2};
+    assert_int_equal(tls_context_serve(&server, &options, tls_error), 0);
+    expect_shown_to(server, TLS1_3_VERSION, ecdsa, "a.example", "ecdsa");
+    expect_shown_to(server, TLS1_3_VERSION, rsa, "a.example", "wide-rsa");
+    expect_shown_to(server, TLS1_3_VERSION, rsa, NULL, "wide-rsa");
+
+    struct outsider outsider = make_outsider();
+
+    SSL_CTX_set1_sigalgs_list(outsider.context, ecdsa);
+    assert_false(visit(&outsider, server, NULL));
+    free_outsider(&outsider);
+    tls_context_unref(server);
+}
+
+static void expect_file(const struct tls_file *file, const char *path, long lifetime)
+{
+    assert_string_equal(file->path, path);
+    assert_in_range(file->expiry, time(NULL) + lifetime - 60, time(NULL) + lifetime);
+}
+
+static void every_file_has_an_end(void **state)
+{
+    (void)state;
+    struct tls_context *server;
+    char ca[PATH_LIMIT];
+    size_t count;
+
+    issue(&authority, "long", "DNS:a.example", 1000 * DAY);
+    issue(&authority, "short", "DNS:b.example", 100 * DAY);
+    snprintf(ca, sizeof(ca), "%s", authority.file);
+
+    struct tls_pair pairs[] = {{in_directory("long.pem"), in_directory("long.key")},
+                               {in_directory("short.pem"), in_directory("short.key")},
+                               {in_directory("long.pem"), in_directory("long.key")}};
+    struct tls_options options = {.pairs = pairs, .pair_count = 3, .ca = ca};
+
+    assert_int_equal(tls_context_serve(&server, &options, tls_error), 0);
+
+    const struct tls_file *files = tls_context_files(server, &count);
+
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++) { /* the CA's comes with the first pair */
+        bool is_own = strcmp(files[i].path, ca) != 0;
+
+        expect_file(&files[i], is_own ? pairs[i > 1].certificate : ca,
+                    !is_own ? DAY
+                    : i > 1 ? 100 * DAY
+                            : 1000 * DAY);
     }
     tls_context_unref(server);
 }
@@ -268,7 +369,7 @@ static void tickets_open_wherever_their_key_is(void **state)
 static void random_keys_are_nobody_elses(void **state)
 {
     (void)state;
-    struct tls_tickets *keys[2] = {tls_tickets_random(), tls_tickets_random()};
+    struct tls_tickets *keys[2] = {tls_tickets_random(0), tls_tickets_random(0)};
     struct tls_context *first = serve("localhost", (struct tls_options){.tickets = keys[0]});
     struct tls_context *second = serve("localhost", (struct tls_options){.tickets = keys[1]});
     struct outsider outsider = make_outsider();
@@ -286,6 +387,61 @@ static void random_keys_are_nobody_elses(void **state)
     tls_context_unref(second);
     tls_tickets_unref(keys[0]);
     tls_tickets_unref(keys[1]);
+}
+
+/* With a ticket that it keeps. */
+static bool resumes(struct tls_context *server, SSL_SESSION *session)
+{
+    struct outsider outsider = make_outsider();
+    bool was_resumed;
+
+    SSL_SESSION_up_ref(session);
+    outsider.session = session;
+    SSL_CTX_set_max_proto_version(outsider.context, TLS1_2_VERSION);
+    assert_true(visit(&outsider, server, &was_resumed));
+    SSL_set_shutdown(outsider.tls, SSL_SENT_SHUTDOWN);
+    free_outsider(&outsider);
+    return was_resumed;
+}
+
+static void random_key_seals_for_its_time_and_opens_as_long_as_tickets_are_good(void **state)
+{
+    (void)state;
+    const uint64_t start_ms = 5000;
+    const uint64_t rotated_ms = start_ms + TLS_TICKET_KEY_MS;
+    struct tls_tickets *keys = tls_tickets_random(start_ms);
+    struct tls_context *server = serve("localhost", (struct tls_options){.tickets = keys});
+    struct outsider outsider = make_outsider();
+
+    SSL_CTX_set_max_proto_version(outsider.context, TLS1_2_VERSION); /* tickets are used again */
+    assert_true(visit(&outsider, server, NULL));
+    leave(&outsider);
+    tls_tickets_rotate(keys, rotated_ms - 1);
+    assert_true(resumes(server, outsider.session));
+    tls_tickets_rotate(keys, rotated_ms);
+    assert_true(resumes(server, outsider.session));
+
+    struct outsider later = make_outsider();
+
+    SSL_CTX_set_max_proto_version(later.context, TLS1_2_VERSION);
+    assert_true(visit(&later, server, NULL));
+    leave(&later);
+    tls_tickets_rotate(keys, rotated_ms + TLS_TICKET_LIFETIME_MS - 1);
+    assert_true(resumes(server, outsider.session));
+    tls_tickets_rotate(keys, rotated_ms + TLS_TICKET_LIFETIME_MS);
+    assert_false(resumes(server, outsider.session));
+    assert_true(resumes(server, later.session));
+
+    tls_tickets_rotate(keys, rotated_ms + 5 * TLS_TICKET_KEY_MS); /* nobody came for long */
+    assert_true(resumes(server, later.session));
+    tls_tickets_rotate(keys, rotated_ms + 6 * TLS_TICKET_KEY_MS);
+    assert_false(resumes(server, later.session));
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION_free(i ? later.session : outsider.session);
+        SSL_CTX_free(i ? later.context : outsider.context);
+    }
+    tls_context_unref(server);
+    tls_tickets_unref(keys);
 }
 
 static void bad_ticket_keys_are_refused_by_line(void **state)
@@ -341,6 +497,32 @@ static void bad_files_are_named(void **state)
     assert_non_null(strstr(tls_error, "cannot use the CA file"));
 }
 
+static void key_of_another_kind_is_refused(void **state)
+{
+    (void)state;
+    issue_for(&authority, "rsa", "DNS:a.example", DAY, EVP_RSA_gen(2048));
+    assert_file_refused(in_directory("rsa.pem"), in_directory("localhost.key"),
+                        "localhost.key: no certificate assigned");
+}
+
+/* And not asked for on the terminal. */
+static void encrypted_key_is_refused(void **state)
+{
+    (void)state;
+    const char *path = in_directory("encrypted.key");
+    FILE *file = fopen(path, "we");
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+
+    assert_non_null(file);
+    assert_int_equal(PEM_write_PrivateKey(file, key, EVP_aes_128_cbc(),
+                                          (const unsigned char *)"secret", 6, NULL, NULL),
+                     1);
+    fclose(file);
+    EVP_PKEY_free(key);
+    assert_file_refused(in_directory("localhost.pem"), path,
+                        "encrypted.key: it is encrypted, and nobody is asked for a passphrase");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,10 +530,15 @@ int main(void)
         cmocka_unit_test(only_http_1_1_is_offered),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(certificate_is_chosen_by_name),
+        cmocka_unit_test(client_gets_the_kind_of_key_that_it_wants),
+        cmocka_unit_test(every_file_has_an_end),
         cmocka_unit_test(tickets_open_wherever_their_key_is),
         cmocka_unit_test(random_keys_are_nobody_elses),
+        cmocka_unit_test(random_key_seals_for_its_time_and_opens_as_long_as_tickets_are_good),
         cmocka_unit_test(bad_ticket_keys_are_refused_by_line),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(key_of_another_kind_is_refused),
+        cmocka_unit_test(encrypted_key_is_refused),
     };
 
     return cmocka_run_group_tests(tests, make_authorities, free_authorities);

@@ -9,8 +9,8 @@
  * A handshake that has begun costs memory until the peer has said the rest, so only so many are
  * begun at a time (--tls-handshakes), and those go before others. Who waits for his turn has all
  * his time before him; but peers that begin and do not go on could take all turns with few
- * connections, and so have less of it where others wait: CROWDED_MS is enough for honest ones,
- * whose packet may get lost once.
+ * connections, and so have less of it where others wait for one: CROWDED_MS is enough for honest
+ * ones, whose packet may get lost once.
  */
 #include "common/http_response.h"
 #include "common/tls_session.h"
@@ -72,7 +72,7 @@ static uint32_t time_left_ms(const struct connection *connection)
     return passed_ms < time_ms ? (uint32_t)time_ms - passed_ms : 0;
 }
 
-/* Until the next look, whether it is crowded. */
+/* Until the next look, whether it is in the way of others. */
 static void wait_for_peer(struct connection *connection)
 {
     uint32_t left_ms = time_left_ms(connection);
@@ -119,13 +119,18 @@ static void take_turn(struct connection *connection)
         connection_end(connection);
 }
 
+static bool all_turns_are_taken(const struct connection_host *host)
+{
+    return metric_read(&host->sessions.stats->tls_running) >=
+           host->sessions.settings->config.tls_handshakes;
+}
+
 /* NULL: nobody can go on at present. */
 static struct connection *next_to_turn(const struct connection_host *host)
 {
     const struct list *next = &host->shaking;
-    uint64_t limit = host->sessions.settings->config.tls_handshakes;
 
-    if (list_is_empty(next) && metric_read(&host->sessions.stats->tls_running) < limit)
+    if (list_is_empty(next) && !all_turns_are_taken(host))
         next = &host->waiting;
     return list_is_empty(next) ? NULL : container_of(next->next, struct connection, link);
 }
@@ -204,9 +209,10 @@ static void time_out(struct connection *connection)
 void connection_check_tls(struct connection *connection)
 {
     bool is_running = connection->tls_turn == TLS_RUNNING;
-    bool is_crowded = !list_is_empty(&connection->host->waiting);
+    bool is_in_the_way =
+        !list_is_empty(&connection->host->waiting) && all_turns_are_taken(connection->host);
 
-    if (is_running && !is_crowded && time_left_ms(connection) > 0)
+    if (is_running && !is_in_the_way && time_left_ms(connection) > 0)
         wait_for_peer(connection);
     else
         time_out(connection);

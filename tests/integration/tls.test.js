@@ -306,9 +306,10 @@ describe("who does not speak the port's language", () => {
         ["", (socket) => socket.resetAndDestroy()],
         [hello, (socket) => socket.resetAndDestroy()],
       ]) {
+        const known = await metric(gateway, "carillon_connections_accepted_total");
         const socket = net.connect(gateway.tlsPort, "127.0.0.1");
         socket.on("error", () => {});
-        await new Promise((resolve) => socket.once("connect", resolve));
+        await until(async () => (await metric(gateway, "carillon_connections_accepted_total")) > known, "it to be known");
         if (bytes) await new Promise((resolve) => socket.write(bytes, resolve));
         leave(socket);
         failures++;
@@ -380,11 +381,14 @@ describe("--tls-handshakes", () => {
       const left = await dawdler(gateway);
       await isAt(() => waiting(gateway), 1);
       left.destroy(); // whose turn comes all the same
-      one.destroy();
+      one.destroy(); // if it was not given up
+      const over = async () => (await handshakes(gateway, "failed")) + (await handshakes(gateway, "timeout"));
       const { socket } = await handshake(gateway);
-      socket.destroy();
+      await isAt(() => handshakes(gateway, "full"), 2);
+      await isAt(over, 2);
       silent.destroy();
-      await isAt(async () => (await handshakes(gateway, "failed")) + (await handshakes(gateway, "timeout")), 3);
+      await isAt(over, 3);
+      socket.destroy();
     }));
 
   it("gives those up who let others wait, though they have time", () =>

@@ -251,7 +251,8 @@ static int trust(struct tls_context *context, SSL_CTX *ssl, const struct tls_opt
 
     if (has_ca && SSL_CTX_load_verify_file(ssl, options->ca) != 1)
         return refuse(error, "use the CA file", options->ca);
-    digest_trusted(context, ssl, options->ca);
+    if (has_ca)
+        digest_trusted(context, ssl, options->ca);
     if (!has_ca && !is_server)
         SSL_CTX_set_default_verify_paths(ssl);
     if (has_ca || !is_server)

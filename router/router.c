@@ -139,6 +139,7 @@ static void respond_metrics(struct router *router, const struct http_request *re
 
     router_append_metrics(&text, router->workers, router->worker_count, &router->budget,
                           http_server_accept_errors(router->admin));
+    certificates_append_metrics(&router->certificates, &text);
     respond_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", (char *)text.data,
                  text.size, output);
     buffer_deinit(&text);

@@ -149,7 +149,8 @@ static bool is_data(const struct envelope *envelope, size_t data_limit)
 static bool is_good(const struct envelope *envelope, size_t data_limit)
 {
     return channel_name_is_valid(envelope->channel, envelope->channel_size) &&
-           is_epoch(envelope->epoch, envelope->epoch_size) && envelope->publisher != 0 &&
+           is_epoch(envelope->epoch, envelope->epoch_size) &&
+           envelope->offset < MESSAGE_OFFSET_LIMIT && envelope->publisher != 0 &&
            is_data(envelope, data_limit);
 }
 

@@ -24,8 +24,9 @@
 #define ROUTER_USER_LIMIT     255
 #define ROUTER_INFO_LIMIT     4096
 #define ROUTER_PIECE_LIMIT    512 /* of the entries or messages in one frame of an answer, */
-#define ROUTER_PIECE_BYTES    ((size_t)64 * 1024)  /* and of their bytes, but for a single one */
-#define ROUTER_OVERHEAD_BYTES ((size_t)512 * 1024) /* of a frame beside a message's data */
+#define ROUTER_PIECE_BYTES    ((size_t)64 * 1024) /* and of their bytes, but for a single one */
+/* Of a frame that carries no message, and of any other beside a message's data. */
+#define ROUTER_OVERHEAD_BYTES ((size_t)512 * 1024)
 
 /* The numbers are those of the fields in proto/router.proto. */
 enum router_frame_kind {

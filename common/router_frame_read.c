@@ -81,6 +81,7 @@ static bool read_hello(struct router_frame *frame, const Carillon__Router__Hello
     frame->hello.nonce = hello->nonce.data;
     frame->hello.address = hello->address;
     frame->hello.cluster = hello->cluster;
+    frame->hello.message_limit = hello->message_limit;
     return hello->node != 0 && hello->nonce.len == ROUTER_NONCE_BYTES &&
            (frame->hello.role == ROLE_ROUTER ? is_name(hello->name) : is_text(hello->name)) &&
            is_text(hello->address) && is_cluster(hello->cluster);
@@ -98,6 +99,7 @@ static bool read_welcome(struct router_frame *frame, const Carillon__Router__Wel
     frame->hello.proof = welcome->proof.data;
     frame->hello.proof_size = welcome->proof.len;
     frame->hello.cluster = welcome->cluster;
+    frame->hello.message_limit = welcome->message_limit;
     return welcome->node != 0 && welcome->nonce.len == ROUTER_NONCE_BYTES &&
            is_name(welcome->name) && is_cluster(welcome->cluster);
 }
@@ -394,12 +396,12 @@ int router_frame_read(const void *bytes, size_t size, size_t data_limit, struct 
         router_frame_release(frame);
         return UV_ENOSYS;
     }
-    if (packed->kind_case < CARILLON__ROUTER__FRAME__KIND_INQUIRE
-            ? read_outer(frame, packed, data_limit)
     if (size > ROUTER_OVERHEAD_BYTES && !carries_messages(frame->kind)) {
         router_frame_release(frame);
         return UV_EPROTO;
     }
+    if (packed->kind_case < CARILLON__ROUTER__FRAME__KIND_INQUIRE
+            ? read_outer(frame, packed, data_limit)
             : read_inner(frame, packed, data_limit))
         return 0;
     router_frame_release(frame);
@@ -420,4 +422,16 @@ void router_frame_release(struct router_frame *frame)
         memory_free(frame->storage);
     }
     *frame = (struct router_frame){0};
+}
+
+bool router_frame_read_large(const void *bytes, size_t size, size_t data_limit,
+                             struct envelope_large *large)
+{
+    const unsigned char *at = bytes;
+    const unsigned char *end = at + size;
+    uint64_t whole;
+
+    return protobuf_field_enter(&at, end, FRAME_PUBLISH, &whole) &&
+           protobuf_field_enter(&at, end, ROUTER_ENVELOPE, &whole) &&
+           envelope_read_large(at, (size_t)(end - at), data_limit, large);
 }

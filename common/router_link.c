@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/cluster_name.h"
+#include "common/log.h"
 #include "common/memory.h"
 #include "common/router_link_memory.h"
 #include "common/router_link_parts.h"
@@ -225,13 +226,38 @@ static void on_deadline(struct waiter *waiter)
 
 /* Reading. */
 
+/* A message above the limit. Who sent it is told; all others, and what else it sends, go on. */
+static bool refuse_large(struct router_link *link, const unsigned char *bytes, size_t size)
+{
+    struct router_link_host *host = link->host;
+    struct envelope_large large;
+    uint64_t left_out;
+
+    if (link->state != ROUTER_LINK_READY || link->peer.role != ROLE_GATEWAY ||
+        !router_frame_read_large(bytes, size, link->message_limit, &large))
+        return false;
+    metric_add(&host->too_large, 1);
+    if (log_limit_pass(&host->large_limit, loop_now_ms(host->loop), &left_out))
+        log_event(LOG_WARNING, log_name("message refused: it is above --max-message-size"),
+                  log_number("limit", (int64_t)link->message_limit),
+                  log_number("left_out", (int64_t)left_out));
+    router_link_send_now(link, &(struct router_frame){.kind = FRAME_REFUSED,
+                                                      .channel = large.channel,
+                                                      .channel_size = large.channel_size,
+                                                      .refused = {.sequence = large.sequence,
+                                                                  .reason = REASON_INVALID}});
+    return true;
+}
+
 static void receive(struct router_link *link, const unsigned char *bytes, size_t size)
 {
     struct router_frame frame;
-    int error = router_frame_read(bytes, size, link->host->identity->message_limit, &frame);
+    int error = router_frame_read(bytes, size, link->message_limit, &frame);
 
     if (error == UV_ENOSYS)
         return; /* of a later version, and not meant for us */
+    if (error && refuse_large(link, bytes, size))
+        return;
     if (error) {
         router_link_refuse(link, ROUTER_ERROR_PROTOCOL, "a frame that cannot be read");
         return;
@@ -254,9 +280,13 @@ static void read_frames(struct router_link *link, const unsigned char *data, siz
     read->rest_size = size;
     while (link->state != ROUTER_LINK_CLOSING &&
            (result = framing_read(&link->reader, &read->rest, &read->rest_size, &read->frame,
-                                  &read->frame_size)) > 0)
-        receive(link, read->frame, read->frame_size);
-    if (result < 0)
+                                  &read->frame_size)) > 0) {
+        if (result == FRAMING_WHOLE)
+            receive(link, read->frame, read->frame_size);
+        else if (!refuse_large(link, read->frame, read->frame_size))
+            break;
+    }
+    if (result < 0 || (result == FRAMING_CUT && link->state != ROUTER_LINK_CLOSING))
         router_link_refuse(link, ROUTER_ERROR_PROTOCOL, "a frame that is too large, or none");
 }
 
@@ -307,6 +337,7 @@ static void prepare(struct router_link *link, struct router_link_host *host, voi
     list_init(&link->host_link);
     list_append(&host->links, &link->host_link);
     waiter_init(&link->waiter, on_deadline);
+    link->message_limit = host->identity->message_limit;
     framing_reader_init(&link->reader, GREETING_LIMIT); /* from strangers, not more */
     loop_wait(host->loop, &link->waiter, HANDSHAKE_LIMIT_MS);
 }

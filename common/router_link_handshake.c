@@ -27,6 +27,7 @@ void router_link_say_hello(struct router_link *link)
                                                .role = identity->role,
                                                .name = identity->name,
                                                .cluster = cluster_name_sent(identity->cluster),
+                                               .message_limit = identity->message_limit,
                                                .shard = link->shard,
                                                .shards = identity->shards,
                                                .nonce = link->challenge.dialer_nonce,
@@ -36,6 +37,7 @@ void router_link_say_hello(struct router_link *link)
 static void note_peer(struct router_link *link, const struct router_frame *frame)
 {
     link->peer.node = frame->hello.node;
+    link->peer.message_limit = frame->hello.message_limit;
     link->peer.capabilities = frame->hello.capabilities & ROUTER_CAPABILITIES;
     link->peer.shards = frame->hello.shards;
     snprintf(link->peer.name, sizeof(link->peer.name), "%s", frame->hello.name);
@@ -120,6 +122,7 @@ static void receive_hello(struct router_link *link, const struct router_frame *f
                                              .node = identity->node,
                                              .name = identity->name,
                                              .cluster = cluster_name_sent(identity->cluster),
+                                             .message_limit = identity->message_limit,
                                              .shards = identity->shards,
                                              .nonce = link->challenge.acceptor_nonce,
                                              .proof = proof,
@@ -155,7 +158,10 @@ static void become_ready(struct router_link *link)
 {
     loop_cancel(link->host->loop, &link->waiter);
     link->state = ROUTER_LINK_READY;
-    link->reader.limit = link->host->identity->message_limit + ROUTER_OVERHEAD_BYTES;
+    link->message_limit =
+        link->peer.role == ROLE_ROUTER ? ROUTER_MESSAGE_LIMIT : link->host->identity->message_limit;
+    link->reader.limit = link->message_limit + ROUTER_OVERHEAD_BYTES;
+    link->reader.cut_limit = ROUTER_MESSAGE_LIMIT + ROUTER_OVERHEAD_BYTES;
     link->events->ready(link);
 }
 

@@ -150,6 +150,19 @@ static bool is_preferred(const struct peer_link *link)
     return link->is_dialed == (own < other);
 }
 
+/* What one takes the other may have to refuse once the channel has moved. */
+static void compare_limits(const struct peer_link *link)
+{
+    const struct router_peer *peer = &link->router_link.peer;
+    uint64_t ours = link->router_link.host->identity->message_limit;
+
+    if (link->unit->number == 0 && peer->role == ROLE_ROUTER && peer->message_limit != 0 &&
+        peer->message_limit != ours)
+        log_event(LOG_WARNING, log_name("another router has another --max-message-size"),
+                  log_text("name", peer->name), log_number("ours", (int64_t)ours),
+                  log_number("theirs", (int64_t)peer->message_limit));
+}
+
 static void bring_up(struct peer_link *link)
 {
     struct unit *unit = link->unit;
@@ -164,6 +177,7 @@ static void bring_up(struct peer_link *link)
     else
         shard_gateway_up(&unit->shard, &link->shard_link, peer->node, now_ms);
     log_link("connected", link, "");
+    compare_limits(link);
     log_alone(unit);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "common/router_link.h"
 
 #define WAIT_LIMIT_MS 60000
@@ -26,6 +27,8 @@ static uv_timer_t pulse; /* lets a loop iteration end where nothing else happens
 static unsigned pulses;
 static unsigned ready_count;
 static unsigned closed_count;
+static unsigned frame_count;
+static uint64_t refused;              /* the publish that was refused last */
 static struct router_arrival arrival; /* of a link that was handed over */
 
 static void on_pulse(uv_timer_t *timer)
@@ -58,7 +61,13 @@ static void on_ready(struct router_link *link)
 static void on_frame(struct router_link *link, const struct router_frame *frame)
 {
     (void)link;
-    (void)frame;
+    frame_count++;
+    if (frame->kind == FRAME_REFUSED) {
+        assert_int_equal(frame->refused.reason, REASON_INVALID);
+        assert_int_equal(frame->channel_size, 4);
+        assert_memory_equal(frame->channel, "room", 4);
+        refused = frame->refused.sequence;
+    }
 }
 
 static void on_closed(struct router_link *link, int error)
@@ -81,6 +90,8 @@ static int set_up(void **state)
     (void)state;
     ready_count = 0;
     closed_count = 0;
+    frame_count = 0;
+    refused = 0;
     identity = (struct router_identity){.node = 1,
                                         .role = ROLE_ROUTER,
                                         .name = "r1",
@@ -147,7 +158,35 @@ static void append_frame(struct buffer *bytes, const struct router_frame *frame)
     framing_write_header(bytes->data + start, bytes->size - start - FRAMING_HEADER_BYTES);
 }
 
-static void append_hello(struct buffer *bytes, unsigned capabilities)
+/* Writes, and lets the loop run until the other side has read it all. */
+static void write_all(int peer, const struct buffer *bytes)
+{
+    size_t at = 0;
+
+    while (at < bytes->size) {
+        ssize_t size = send(peer, bytes->data + at, bytes->size - at, MSG_DONTWAIT);
+
+        at += size > 0 ? (size_t)size : 0;
+        uv_run(&loop.uv, UV_RUN_ONCE);
+    }
+}
+
+static void append_publish(struct buffer *bytes, uint64_t number, size_t size)
+{
+    unsigned char *data = memory_zeroed(size, 1);
+    struct message *message = message_create(MESSAGE_BINARY, "room", 4, data, size);
+
+    message->publisher = 2;
+    message->sequence = number;
+    append_frame(bytes, &(struct router_frame){.kind = FRAME_PUBLISH,
+                                               .channel = "room",
+                                               .channel_size = 4,
+                                               .publish = {message, number - 1, true}});
+    message_unref(message);
+    memory_free(data);
+}
+
+static void append_hello_as(struct buffer *bytes, enum router_role role, unsigned capabilities)
 {
     static const unsigned char nonce[ROUTER_NONCE_BYTES];
 
@@ -155,9 +194,14 @@ static void append_hello(struct buffer *bytes, unsigned capabilities)
                                                .hello = {.version = ROUTER_VERSION,
                                                          .capabilities = capabilities,
                                                          .node = 2,
-                                                         .role = ROLE_GATEWAY,
+                                                         .role = role,
                                                          .name = "g",
                                                          .nonce = nonce}});
+}
+
+static void append_hello(struct buffer *bytes, unsigned capabilities)
+{
+    append_hello_as(bytes, ROLE_GATEWAY, capabilities);
 }
 
 /* One that was built before there were capabilities, or with fewer of them. */
@@ -304,8 +348,28 @@ static void a_link_is_handed_over_with_all_that_was_read(void **state)
     close(peer);
 }
 
+static void both_ends_know_what_the_other_takes(void **state)
+{
+    struct router_link dialer;
+    struct router_link acceptor;
+    struct sockaddr_in address;
+    int listener = listen_anywhere(&address);
+
+    (void)state;
+    router_link_dial(&dialer, &host, NULL, (struct sockaddr *)&address, "localhost", 0, &events);
+    router_link_accept(&acceptor, &host, NULL,
+                       &(struct router_arrival){.socket = accept(listener, NULL, NULL)}, &events);
+    close(listener);
+    run_until(&ready_count, 2);
+    assert_int_equal(dialer.peer.message_limit, 1000);
+    assert_int_equal(acceptor.peer.message_limit, 1000);
+    router_link_close(&dialer, "");
+    router_link_close(&acceptor, "");
+    run_until(&closed_count, 2);
+}
+
 /* A link that is ready, and the other end of its connection, which has read nothing. */
-static int accept_ready(struct router_link *link)
+static int accept_ready_as(struct router_link *link, enum router_role role)
 {
     struct sockaddr_in address;
     struct buffer greeting = {0};
@@ -313,7 +377,7 @@ static int accept_ready(struct router_link *link)
     int peer = socket(AF_INET, SOCK_STREAM, 0);
 
     assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
-    append_hello(&greeting, 0);
+    append_hello_as(&greeting, role, 0);
     append_frame(&greeting, &(struct router_frame){.kind = FRAME_PROOF, .proof = {NULL, 0}});
     router_link_accept(
         link, &host, NULL,
@@ -322,6 +386,11 @@ static int accept_ready(struct router_link *link)
     assert_int_equal(link->state, ROUTER_LINK_READY);
     close(listener);
     return peer;
+}
+
+static int accept_ready(struct router_link *link)
+{
+    return accept_ready_as(link, ROLE_GATEWAY);
 }
 
 /* Delivers messages of LARGE bytes, as many as are wanted, or until the link is closed. */
@@ -412,6 +481,102 @@ static void halves_of_frames_count_as_held(void **state)
     close(peers[1]);
 }
 
+/* Reads what a router answers until it has refused `number`. */
+static void await_refusal(int peer, uint64_t number)
+{
+    struct framing_reader reader;
+    unsigned char bytes[4096];
+
+    framing_reader_init(&reader, sizeof(bytes));
+    for (pulses = 0; refused != number; uv_run(&loop.uv, UV_RUN_ONCE)) {
+        ssize_t size = recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT);
+        size_t left = size > 0 ? (size_t)size : 0;
+        const unsigned char *at = bytes;
+        const unsigned char *frame;
+        size_t frame_size;
+
+        while (framing_read(&reader, &at, &left, &frame, &frame_size) > 0) {
+            struct router_frame read;
+
+            assert_int_equal(router_frame_read(frame, frame_size, 1000, &read), 0);
+            on_frame(NULL, &read);
+            router_frame_release(&read);
+        }
+        if (pulses > WAIT_LIMIT_MS / PULSE_MS)
+            fail_msg("never");
+    }
+    framing_reader_deinit(&reader);
+}
+
+/* One that is a little too large, within what frames may hold beside a message, and a very large
+ * one, which is not held: neither ends the link, and what comes behind them arrives. */
+static void a_message_that_is_too_large_is_refused_and_the_link_stays(void **state)
+{
+    struct router_link link;
+    struct buffer sent = {0};
+    int peer = accept_ready(&link);
+
+    (void)state;
+    append_publish(&sent, 1, 1001);
+    append_publish(&sent, 2, 1000);
+    write_all(peer, &sent);
+    await_refusal(peer, 1);
+    frame_count = 0;
+    buffer_clear(&sent, 0);
+    append_publish(&sent, 3, (size_t)4 << 20);
+    append_publish(&sent, 4, 10);
+    write_all(peer, &sent);
+    await_refusal(peer, 3);
+    run_until(&frame_count, 2); /* the answer, and the fourth */
+    assert_int_equal(link.state, ROUTER_LINK_READY);
+    assert_true(link.reader.tail.capacity < (size_t)1 << 20);
+    assert_true(metric_read(&host.too_large) == 2);
+    router_link_close(&link, "");
+    run_until(&closed_count, 1);
+    buffer_deinit(&sent);
+    close(peer);
+}
+
+/* A copy has what its owner took. */
+static void routers_take_what_others_may_have_taken(void **state)
+{
+    static const unsigned char data[4000];
+    struct message *message = message_create(MESSAGE_BINARY, "room", 4, data, sizeof(data));
+    struct router_link link;
+    struct buffer sent = {0};
+    int peer = accept_ready_as(&link, ROLE_ROUTER);
+
+    (void)state;
+    message->publisher = 2;
+    append_frame(&sent, &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}});
+    write_all(peer, &sent);
+    run_until(&frame_count, 1);
+    assert_int_equal(link.state, ROUTER_LINK_READY);
+    router_link_close(&link, "");
+    run_until(&closed_count, 1);
+    message_unref(message);
+    buffer_deinit(&sent);
+    close(peer);
+}
+
+static void a_frame_that_is_too_large_and_no_publish_ends_the_link(void **state)
+{
+    static const unsigned char header[] = {0x00, 0x80, 0x00, 0x00}; /* of 8 MiB */
+    static const unsigned char nothing[1000];
+    struct router_link link;
+    struct buffer sent = {0};
+    int peer = accept_ready(&link);
+
+    (void)state;
+    buffer_append(&sent, header, sizeof(header));
+    buffer_append(&sent, nothing, sizeof(nothing));
+    write_all(peer, &sent);
+    run_until(&closed_count, 1);
+    assert_string_equal(link.reason, "a frame that is too large, or none");
+    buffer_deinit(&sent);
+    close(peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +593,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             of_links_that_hold_too_much_the_one_that_holds_most_is_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(halves_of_frames_count_as_held, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(both_ends_know_what_the_other_takes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_message_that_is_too_large_is_refused_and_the_link_stays,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(routers_take_what_others_may_have_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_frame_that_is_too_large_and_no_publish_ends_the_link,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,8 +233,14 @@ static unsigned thread_count(const struct config *config)
     return (unsigned)(count < config->shards ? count : config->shards);
 }
 
-static void log_budget(const struct budget *budget)
+static void log_budget(const struct budget *budget, const struct config *config)
 {
+    if (budget->message < config->max_message_size)
+        log_event(LOG_WARNING,
+                  log_name("larger messages will be refused: --memory-limit has no room for "
+                           "--max-message-size"),
+                  log_number("max_message_size", (int64_t)config->max_message_size),
+                  log_number("lowered_to", (int64_t)budget->message));
     if (budget->is_lowered)
         log_event(LOG_INFO, log_name("limits lowered to fit into --memory-limit"),
                   log_number("memory_limit", (int64_t)budget->limit),
@@ -443,7 +449,7 @@ int router_run(const struct config *config)
     raise_file_limit();
     watch_signals(router);
     router->budget = budget_of(config, thread_count(config), machine_memory());
-    log_budget(&router->budget);
+    log_budget(&router->budget, router->config);
     address_parse(config->listen, &address);
     error = server_socket_claim(&address);
     if (error) {

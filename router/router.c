@@ -252,10 +252,20 @@ static void log_budget(const struct budget *budget, const struct config *config)
                   log_number("max_message_size", (int64_t)budget->message));
 }
 
+/* What the links of a thread may hold together: their share, but always one message under way and
+ * one that waits, or whoever sends the largest would be closed for it again and again. */
+static uint64_t links_limit_of(const struct budget *budget, unsigned threads)
+{
+    uint64_t share = budget->links / threads;
+    uint64_t least = 2 * (budget->message + ROUTER_OVERHEAD_BYTES);
+
+    return share > least ? share : least;
+}
+
 static int identify(struct router *router, const struct sockaddr_storage *address)
 {
     const struct config *config = router->config;
-    uint64_t links_limit = router->budget.links / thread_count(config); /* each thread's */
+    uint64_t links_limit = links_limit_of(&router->budget, thread_count(config));
     size_t secret_size = 0;
 
     if (config->secret_file[0] != '\0') {

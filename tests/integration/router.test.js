@@ -47,6 +47,9 @@ describe("the command line of carillon-router", () => {
     [["--waiting-memory", "1M"], /--waiting-memory: too little/],
     [["--memory-limit", "63M"], /--memory-limit: expected at least 64M/],
     [["--history-memory", "513M"], /--link-memory: less than --history-memory/],
+    [["--history-memory", "8M", "--link-memory", "127M"], /--link-memory: must be at least twice --max-message-size/],
+    [["--link-queue-limit", "64M"], /--link-queue-limit: must be at least 1M more than --max-message-size/],
+    [["--link-queue-limit", "65M", "--shards", "1"], /--link-queue-limit: less than --history-memory divided by --shards/],
     [["--listen", "127.0.0.1:0", "--secret-file", "/nonexistent"], /--secret-file: \/nonexistent: no such file/],
   ]) {
     it(`${args.join(" ")} ends the start with one line and exit code 2`, async () => {

@@ -14,8 +14,6 @@
 
 #define TICK_MS       50
 #define COST_OVERHEAD 128 /* bytes of a publish beside its data, as bus.h says */
-#define QUEUE_LIMIT   ((size_t)64 * 1024 * 1024) /* that a router may leave unread */
-#define MESSAGE_LIMIT ((size_t)64 * 1024 * 1024) /* what other gateways may take */
 
 /* A channel that is wanted before the shards are known. */
 struct early_channel {
@@ -322,7 +320,7 @@ static void on_start(struct waiter *waiter)
     struct router_bus *bus = container_of(waiter, struct router_bus, turn);
 
     bus->identity.node = bus->bus.settings.node_id;
-    bus->identity.message_limit = MESSAGE_LIMIT;
+    bus->identity.message_limit = ROUTER_MESSAGE_LIMIT;
     bus->host.tls_server_name = bus->bus.settings.tls_server_name;
     waiter_init(&bus->turn, on_turn);
     router_bus_start_unit(bus, 0);
@@ -348,7 +346,7 @@ struct bus *bus_router_open(struct loop *loop, const char *url, const char *clus
     bus->identity.address = "";
     snprintf(bus->cluster, sizeof(bus->cluster), "%s", cluster);
     bus->identity.cluster = bus->cluster;
-    bus->identity.queue_limit = QUEUE_LIMIT;
+    bus->identity.queue_limit = ROUTER_BUS_QUEUE_BYTES;
     list_init(&bus->early_channels);
     list_init(&bus->early_publishes);
     list_init(&bus->barriers);

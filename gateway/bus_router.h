@@ -13,6 +13,15 @@
 
 #define ROUTER_BUS_SHARD_LIMIT 64
 
+/* What may wait for a router before subscriptions and publishes wait here: about what a fast line
+ * takes between two ticks. */
+#define ROUTER_BUS_ROOM_BYTES ((size_t)16 * 1024 * 1024)
+
+/* And whatever may wait: one message that was the last for which there was room, and what is not
+ * held back, as the answers to pings and what clients ask. */
+#define ROUTER_BUS_QUEUE_BYTES                                                                     \
+    (2 * ROUTER_BUS_ROOM_BYTES + ROUTER_MESSAGE_LIMIT + ROUTER_OVERHEAD_BYTES)
+
 struct router_bus;
 
 /* A shard. */
@@ -36,6 +45,7 @@ struct router_bus {
     bool is_tls; /* routers:// */
     bool knows_shards;
     bool was_up;
+    uint64_t warned_limit; /* of routers that take less than our clients may send; 0: none */
     struct waiter tick;
     struct waiter turn; /* for what must not come from inside a call */
     uint64_t sequence;

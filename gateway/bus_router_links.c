@@ -61,7 +61,20 @@ static void on_changed(void *context, bool is_up)
     update_state(context);
 }
 
-static const struct router_client_output client_output = {send_frame, drop_link, on_changed};
+static bool has_room(void *context, const struct router_client_link *client_link)
+{
+    const struct bus_link *link = container_of(client_link, struct bus_link, client_link);
+
+    (void)context;
+    return stream_queued_bytes(&link->router_link.stream) < ROUTER_BUS_ROOM_BYTES;
+}
+
+static const struct router_client_output client_output = {
+    .send = send_frame,
+    .drop = drop_link,
+    .has_room = has_room,
+    .changed = on_changed,
+};
 
 /* Links. */
 
@@ -92,6 +105,21 @@ static bool is_covered(struct router_dialer *dialer, uint64_t node)
     return false;
 }
 
+/* Whoever sends a message between the two limits is told, each time; the operator once. */
+static void compare_limits(struct router_bus *bus, const struct router_peer *peer)
+{
+    uint64_t ours = bus->bus.settings.client_limit_bytes;
+
+    if (peer->message_limit == 0 || ours <= peer->message_limit ||
+        (bus->warned_limit != 0 && bus->warned_limit <= peer->message_limit))
+        return;
+    bus->warned_limit = peer->message_limit;
+    log_event(LOG_WARNING,
+              log_name("--max-message-size is above a router's: larger messages will be refused"),
+              log_text("router", peer->name), log_number("max_message_size", (int64_t)ours),
+              log_number("router_max_message_size", (int64_t)peer->message_limit));
+}
+
 static void on_ready(struct router_dialer *dialer, struct router_link *router_link)
 {
     struct router_bus_unit *unit = unit_of(dialer);
@@ -112,7 +140,9 @@ static void on_ready(struct router_dialer *dialer, struct router_link *router_li
     link->is_up = true;
     log_event(LOG_DEBUG, log_name("router connected"), log_text("name", peer->name),
               log_text("address", peer->address), log_number("shard", dialer->shard));
+    compare_limits(bus, peer);
     link->client_link.capabilities = peer->capabilities;
+    link->client_link.message_limit = peer->message_limit;
     router_client_link_up(&unit->client, &link->client_link, peer->node, peer->name,
                           router_bus_now_ms(bus));
 }

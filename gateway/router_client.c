@@ -48,6 +48,7 @@ void router_client_link_up(struct router_client *client, struct router_client_li
     advance(client, now_ms);
     *link = (struct router_client_link){
         .capabilities = link->capabilities,
+        .message_limit = link->message_limit,
         .node = node,
         .seed = placement_seed(name),
         .up_ms = client->now_ms,
@@ -57,11 +58,13 @@ void router_client_link_up(struct router_client *client, struct router_client_li
     list_append(&client->links, &link->link);
     send_ping(client, link);
     client->must_rebalance = true;
-    for (struct list *at = client->routes.next; at != &client->routes; at = at->next) {
+    for (struct list *at = client->routes.next; at != &client->routes;) {
         struct route *route = container_of(at, struct route, link);
 
+        at = at->next;
         if (!route->target)
             client_route_lead(route, link);
+        client_route_drop_if_idle(route);
     }
     if (is_first)
         client->output->changed(client->output_context, true);
@@ -72,14 +75,16 @@ void router_client_link_down(struct router_client *client, struct router_client_
 {
     advance(client, now_ms);
     list_remove(&link->link);
-    for (struct list *at = client->routes.next; at != &client->routes; at = at->next) {
+    for (struct list *at = client->routes.next; at != &client->routes;) {
         struct route *route = container_of(at, struct route, link);
 
+        at = at->next;
         if (route->target != link)
             continue;
         route->stage = ROUTE_NOWHERE;
         route->moves = 0;
         client_route_lead(route, client_route_best(route));
+        client_route_drop_if_idle(route);
     }
     client_asks_link_down(client, link);
     if (list_is_empty(&client->links))
@@ -329,6 +334,7 @@ void router_client_tick(struct router_client *client, uint64_t now_ms)
     advance(client, now_ms);
     look_at_links(client);
     client_routes_retry(client);
+    client_outgoing_go_on(client);
     client_routes_rebalance(client);
     client_presence_tick(client);
     client_asks_tick(client);
@@ -341,6 +347,7 @@ void router_client_init(struct router_client *client, uint64_t now_ms)
     list_init(&client->routes);
     list_init(&client->links);
     list_init(&client->retrying);
+    list_init(&client->cramped);
     list_init(&client->untold);
     list_init(&client->outgoing);
     list_init(&client->asks);

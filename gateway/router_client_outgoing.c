@@ -59,11 +59,49 @@ static void send_one(struct outgoing *outgoing, bool insists)
                                        .publish = {outgoing->message, after, insists}});
 }
 
+/* Sends the next one, or tells its owner that the router does not take such a large one. False
+ * where there is no room: it goes on later. */
+static bool send_next(struct outgoing *outgoing, bool insists)
+{
+    struct route *route = outgoing->route;
+    uint64_t limit = route->target->message_limit;
+
+    if (limit > 0 && outgoing->message->data_size > limit) {
+        client_outgoing_answer(outgoing, UV_EMSGSIZE);
+        client_outgoing_settle(outgoing);
+        return true;
+    }
+    if (!client_has_room(route->client, route->target)) {
+        list_append(&route->client->cramped, &route->cramped_link);
+        return false;
+    }
+    send_one(outgoing, insists);
+    return true;
+}
+
 void client_outgoing_send(struct route *route, bool insists)
 {
-    for (struct list *at = route->outgoing.next; at != &route->outgoing; at = at->next) {
-        if (client_outgoing_at(at)->stage != OUTGOING_ACKNOWLEDGED)
-            send_one(client_outgoing_at(at), insists);
+    list_remove(&route->cramped_link);
+    for (struct list *at = route->outgoing.next; at != &route->outgoing;) {
+        struct outgoing *outgoing = client_outgoing_at(at);
+
+        at = at->next;
+        if (outgoing->stage == OUTGOING_QUEUED && !send_next(outgoing, insists))
+            return;
+    }
+}
+
+void client_outgoing_go_on(struct router_client *client)
+{
+    struct list waiting;
+
+    list_init(&waiting);
+    list_append_all(&waiting, &client->cramped);
+    while (!list_is_empty(&waiting)) {
+        struct route *route = container_of(waiting.next, struct route, cramped_link);
+
+        client_outgoing_send(route, client_route_must_insist(route) || route->is_lost);
+        client_route_drop_if_idle(route);
     }
 }
 
@@ -174,10 +212,11 @@ void router_client_publish(struct router_client *client, struct bus_publish *pub
     *client->queued_count += 1;
     *client->queued_bytes += publish->cost;
     count_queue(client);
-    if (route->stage != ROUTE_NOWHERE)
-        send_one(outgoing, client_route_must_insist(route));
-    else if (!route->target && router_client_is_up(client))
+    if (route->stage == ROUTE_NOWHERE && !route->target && router_client_is_up(client))
         client_route_lead(route, client_route_best(route));
+    else if (route->stage != ROUTE_NOWHERE && list_is_empty(&route->cramped_link))
+        send_next(outgoing, client_route_must_insist(route));
+    client_route_drop_if_idle(route);
 }
 
 uint64_t router_client_oldest(const struct router_client *client)

@@ -23,6 +23,7 @@ struct route {
     struct list link;
     struct list retry_link;
     struct list untold_link;
+    struct list cramped_link;
     struct list outgoing;      /* by sequence */
     size_t acknowledged_count; /* of them */
     struct router_client *client;
@@ -67,6 +68,12 @@ static inline void client_send(struct router_client *client, struct router_clien
     client->output->send(client->output_context, link, frame);
 }
 
+static inline bool client_has_room(const struct router_client *client,
+                                   const struct router_client_link *link)
+{
+    return !client->output->has_room || client->output->has_room(client->output_context, link);
+}
+
 /* router_client_route.c */
 
 struct route *client_route_find(struct router_client *client, const char *name, size_t size);
@@ -89,7 +96,7 @@ bool client_route_must_insist(const struct route *route);
 /* Leads the route to `link`, or nowhere. */
 void client_route_lead(struct route *route, struct router_client_link *link);
 
-/* Asks the target for everything. */
+/* Asks the target for everything, as soon as there is room. */
 void client_route_ask(struct route *route);
 
 void client_route_retry_later(struct route *route, uint64_t delay_ms);
@@ -105,8 +112,9 @@ void client_routes_rebalance(struct router_client *client);
 
 /* router_client_outgoing.c */
 
-/* Sends all that is not acknowledged, in order. */
+/* Sends all that is queued, in order, as far as there is room; the rest follows on later ticks. */
 void client_outgoing_send(struct route *route, bool insists);
+void client_outgoing_go_on(struct router_client *client);
 
 /* What was sent is to be sent again. */
 void client_outgoing_requeue(struct route *route);

@@ -37,6 +37,7 @@ struct route *client_route_find_or_create(struct router_client *client, const ch
     list_init(&route->link);
     list_init(&route->retry_link);
     list_init(&route->untold_link);
+    list_init(&route->cramped_link);
     list_init(&route->outgoing);
     map_insert(&client->map, &route->entry, route->name, size);
     list_append(&client->routes, &route->link);
@@ -55,6 +56,7 @@ void client_route_drop_if_idle(struct route *route)
     list_remove(&route->link);
     list_remove(&route->retry_link);
     list_remove(&route->untold_link);
+    list_remove(&route->cramped_link);
     memory_free(route);
 }
 
@@ -84,6 +86,11 @@ void client_route_ask(struct route *route)
     bool insists = client_route_must_insist(route) || route->is_lost;
 
     list_remove(&route->retry_link);
+    list_remove(&route->cramped_link);
+    if (!client_has_room(route->client, route->target)) {
+        client_route_retry_later(route, 0);
+        return;
+    }
     route->stage = route->is_wanted ? ROUTE_ASKED : ROUTE_PUBLISH;
     client_outgoing_requeue(route);
     if (route->is_wanted)
@@ -118,6 +125,7 @@ void client_route_lead(struct route *route, struct router_client_link *link)
     route->stage = ROUTE_NOWHERE;
     client_outgoing_requeue(route);
     list_remove(&route->retry_link);
+    list_remove(&route->cramped_link);
 }
 
 void client_route_retry_later(struct route *route, uint64_t delay_ms)
@@ -126,6 +134,7 @@ void client_route_retry_later(struct route *route, uint64_t delay_ms)
     client_outgoing_requeue(route);
     route->retry_ms = route->client->now_ms + delay_ms;
     list_remove(&route->retry_link);
+    list_remove(&route->cramped_link);
     list_append(&route->client->retrying, &route->retry_link);
 }
 
@@ -163,6 +172,7 @@ void client_routes_retry(struct router_client *client)
         }
         route->moves = 0;
         client_route_lead(route, route->target ? route->target : client_route_best(route));
+        client_route_drop_if_idle(route);
     }
 }
 
@@ -208,5 +218,6 @@ void client_routes_rebalance(struct router_client *client)
         best = client_route_best(route);
         if (best != route->target && may_leave(route, best))
             client_route_lead(route, best);
+        client_route_drop_if_idle(route);
     }
 }

@@ -130,11 +130,11 @@ static void on_ready(struct router_dialer *dialer, struct router_link *router_li
     if (!bus->knows_shards)
         router_bus_start_units(bus, peer->shards);
     if (peer->shards != bus->identity.shards) {
-        router_link_close(router_link, "it has another number of shards");
+        router_link_refuse(router_link, ROUTER_ERROR_SHARDS, "it has another number of shards");
         return;
     }
     if (is_covered(dialer, peer->node)) { /* two ways to it were tried at the same time */
-        router_link_close(router_link, "there is a link already");
+        router_link_refuse(router_link, ROUTER_ERROR_TWICE, "there is a link already");
         return;
     }
     link->is_up = true;

@@ -189,12 +189,12 @@ static void on_ready(struct router_link *router_link)
 
     if (present && present->router_link.state == ROUTER_LINK_READY &&
         (is_preferred(present) || !is_preferred(link))) {
-        router_link_close(router_link, "there is a link already");
+        router_link_refuse(router_link, ROUTER_ERROR_TWICE, "there is a link already");
         return;
     }
     if (present) {
         take_down(present);
-        router_link_close(&present->router_link, "there is a better link");
+        router_link_refuse(&present->router_link, ROUTER_ERROR_TWICE, "there is a better link");
     }
     bring_up(link);
 }
@@ -544,6 +544,21 @@ static json_t *describe_links(const struct unit *unit)
     return links;
 }
 
+static void add_missing(void *context, const struct router_dialer_missing *missing)
+{
+    json_array_append_new(context, json_pack("{s:s, s:s, s:I, s:s}", "address", missing->address,
+                                             "host", missing->host, "missing_ms",
+                                             (json_int_t)missing->for_ms, "error", missing->error));
+}
+
+static json_t *describe_missing(struct unit *unit)
+{
+    json_t *missing = json_array();
+
+    router_dialer_each_missing(&unit->dialer, add_missing, missing);
+    return missing;
+}
+
 static void describe(struct worker *worker, struct worker_state *state)
 {
     for (unsigned i = 0; i < worker->unit_count; i++) {
@@ -552,10 +567,11 @@ static void describe(struct worker *worker, struct worker_state *state)
 
         shard_each_place(&unit->shard, state->channel_limit, add_place, places);
         json_array_append_new(
-            state->json, json_pack("{s:I, s:b, s:I, s:o, s:o}", "shard", (json_int_t)unit->number,
-                                   "leaving", (int)unit->shard.is_leaving, "channel_count",
-                                   (json_int_t)metric_read(&unit->shard.stats.places), "links",
-                                   describe_links(unit), "channels", places));
+            state->json,
+            json_pack("{s:I, s:b, s:I, s:o, s:o, s:o}", "shard", (json_int_t)unit->number,
+                      "leaving", (int)unit->shard.is_leaving, "channel_count",
+                      (json_int_t)metric_read(&unit->shard.stats.places), "links",
+                      describe_links(unit), "missing", describe_missing(unit), "channels", places));
     }
     uv_sem_post(&state->done);
 }

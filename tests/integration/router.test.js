@@ -123,6 +123,24 @@ describe("the admin listener of carillon-router", () => {
   });
 });
 
+describe("/state of carillon-router", () => {
+  it("shows the routers that it cannot reach, since when, and why", async () => {
+    const port = await freePort();
+    const router = await Router.start({ peers: [`127.0.0.1:${port}`] });
+    const missing = async () => (await router.state()).shards.map((shard) => shard.missing.map(({ address, error }) => `${address} ${error}`));
+
+    await until(async () => (await missing()).every(([one]) => one === `127.0.0.1:${port} connection refused`), "the refusals");
+    const [one] = (await router.state()).shards[0].missing;
+    assert.equal(one.host, "127.0.0.1");
+    assert.equal(typeof one.missing_ms, "number");
+
+    const other = await Router.start({ port, peers: [`127.0.0.1:${router.ownPort}`] });
+    await until(async () => (await missing()).flat().length === 0, "the other router");
+    await other.stop();
+    await router.stop();
+  });
+});
+
 describe("the log of carillon-router", () => {
   it("names who connects and from where", async () => {
     const router = await Router.start();

@@ -77,6 +77,36 @@ describe("a router that takes smaller messages than its gateways", () => {
   }
 });
 
+describe("a gateway with more for a router that was away than a connection may queue", () => {
+  const COUNT = 100;
+  const queued = (gateway) => metric(gateway, "carillon_bus_queued_messages");
+
+  it("sends it all, in order, and keeps its connection", async () => {
+    const router = await Router.start({ args: ["--shards", "1"] });
+    const args = ["--bus", router.url, "--message-rate", "0", "--max-message-size", "1M", "--bus-buffer", "256M", "--send-queue-limit", "512M"];
+    const gateways = await Promise.all([0, 1].map(() => start({ args })));
+    await Promise.all(gateways.map(ready));
+    const [sender, reader] = await Promise.all(gateways.map((gateway) => Client.open(gateway, { channel: "large" })));
+
+    await router.kill();
+    for (let i = 0; i < COUNT; i++) {
+      const message = Buffer.alloc(MIB);
+      message.writeUInt32BE(i);
+      sender.send(message);
+    }
+    await until(async () => (await queued(gateways[0])) === COUNT, "all to wait");
+    const already = gateways[0].log.length;
+    await router.restart();
+    await reader.received(COUNT, 60_000);
+    assert.deepEqual(reader.messages.map((message) => message.readUInt32BE()), Array.from({ length: COUNT }, (_, i) => i));
+    await until(async () => (await queued(gateways[0])) === 0, "the acknowledgements");
+    assert.doesNotMatch(gateways[0].log.slice(already), /event="router disconnected"/);
+    for (const client of [sender, reader]) client.destroy();
+    await Promise.all(gateways.map((gateway) => gateway.stop()));
+    await router.stop();
+  });
+});
+
 describe("a router whose --memory-limit has no room for --max-message-size", () => {
   it("says so", async () => {
     const router = await Router.start({ args: ["--memory-limit", "64M"] });

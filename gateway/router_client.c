@@ -14,7 +14,9 @@
 #define PING_MS    300
 #define SILENCE_MS 1500
 #define STALL_MS   400
-#define BUSY_MS    200 /* before a router that has no room is asked again */
+#define OUTAGE_MS  1000 /* a shorter one no gateway comes back from much later than another */
+#define REST_MS    1500 /* longer than a dialer's longest wait between two attempts */
+#define BUSY_MS    200  /* before a router that has no room is asked again */
 
 /* Links. */
 
@@ -58,6 +60,8 @@ void router_client_link_up(struct router_client *client, struct router_client_li
     list_append(&client->links, &link->link);
     send_ping(client, link);
     client->must_rebalance = true;
+    if (is_first && client->down_ms != 0 && client->now_ms - client->down_ms > OUTAGE_MS)
+        client->rest_until_ms = client->now_ms + REST_MS;
     for (struct list *at = client->routes.next; at != &client->routes;) {
         struct route *route = container_of(at, struct route, link);
 
@@ -75,6 +79,8 @@ void router_client_link_down(struct router_client *client, struct router_client_
 {
     advance(client, now_ms);
     list_remove(&link->link);
+    if (list_is_empty(&client->links) && client->now_ms >= client->rest_until_ms)
+        client->down_ms = client->now_ms; /* else the outage that was before goes on */
     for (struct list *at = client->routes.next; at != &client->routes;) {
         struct route *route = container_of(at, struct route, link);
 

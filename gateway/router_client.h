@@ -9,6 +9,11 @@
  * what was not acknowledged is sent again in order; the router tells repetitions by their sequence.
  * A router that reads slowly is sent no more than there is room for; the rest waits its turn.
  *
+ * After a longer outage the other gateways may be back a little later than we are. What waits may
+ * be more than a history holds, or the first of a new one, and who then comes from before it has
+ * lost something; so publishes rest until all have had the time to subscribe. The Redis bus does
+ * so, too.
+ *
  * Who is on a channel is announced to the router where the channel is subscribed, again and again
  * (proto/router.proto); asks go to the best router whether the channel is subscribed or not. Both
  * only to routers that can: an older one is not bothered.
@@ -70,6 +75,8 @@ struct router_client {
     uint64_t *queued_count;
     uint64_t *wanted_count;
     uint64_t now_ms;
+    uint64_t down_ms;       /* since when there is no router; 0: there never was one */
+    uint64_t rest_until_ms; /* until when publishes wait for the other gateways */
     struct map map;
     struct list routes;
     struct list links;

@@ -60,7 +60,7 @@ static void send_one(struct outgoing *outgoing, bool insists)
 }
 
 /* Sends the next one, or tells its owner that the router does not take such a large one. False
- * where there is no room: it goes on later. */
+ * where it is not the time, or there is no room: it goes on later. */
 static bool send_next(struct outgoing *outgoing, bool insists)
 {
     struct route *route = outgoing->route;
@@ -71,7 +71,8 @@ static bool send_next(struct outgoing *outgoing, bool insists)
         client_outgoing_settle(outgoing);
         return true;
     }
-    if (!client_has_room(route->client, route->target)) {
+    if (route->client->now_ms < route->client->rest_until_ms ||
+        !client_has_room(route->client, route->target)) {
         list_append(&route->client->cramped, &route->cramped_link);
         return false;
     }

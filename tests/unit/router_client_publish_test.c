@@ -454,6 +454,53 @@ static void refusal_for_want_of_room_in_the_router_sends_nothing_twice_at_once(v
     assert_heard(FIRST, "publish 1:one");
 }
 
+/* The end of an outage. */
+
+static void after_an_outage_publishes_wait_until_other_gateways_are_back(void **state)
+{
+    (void)state;
+    subscribe_at_first();
+    go_down(FIRST);
+    publish("one");
+    pass(1100);
+    come_up(FIRST);
+    publish("two");
+    assert_heard(FIRST, "subscribe A/0");
+    pass(1450);
+    assert_heard(FIRST, "");
+    pass(2 * TICK_MS);
+    assert_heard(FIRST, "publish 1:one, publish 2:two after 1");
+    publish("three");
+    assert_heard(FIRST, "publish 3:three after 2");
+}
+
+static void after_a_moment_without_a_router_nothing_waits(void **state)
+{
+    (void)state;
+    go_down(FIRST);
+    publish("one");
+    pass(900);
+    come_up(FIRST);
+    assert_heard(FIRST, "publish 1:one");
+}
+
+/* As long as it is not over for good, nobody else may be back. */
+static void outage_that_goes_on_after_a_moment_is_one(void **state)
+{
+    (void)state;
+    go_down(FIRST);
+    publish("one");
+    pass(1100);
+    come_up(FIRST);
+    pass(TICK_MS);
+    go_down(FIRST);
+    pass(TICK_MS);
+    come_up(FIRST);
+    assert_heard(FIRST, "");
+    pass(1600);
+    assert_heard(FIRST, "publish 1:one");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +537,9 @@ int main(void)
         CLIENT_TEST(who_waits_for_room_goes_to_the_next_router_when_that_one_dies, open_with_three),
         CLIENT_TEST(refusal_for_want_of_room_in_the_router_sends_nothing_twice_at_once,
                     open_with_one),
+        CLIENT_TEST(after_an_outage_publishes_wait_until_other_gateways_are_back, open_with_one),
+        CLIENT_TEST(after_a_moment_without_a_router_nothing_waits, open_with_one),
+        CLIENT_TEST(outage_that_goes_on_after_a_moment_is_one, open_with_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include "common/buffer.h"
 
 #define FRAMING_HEADER_BYTES 4
-#define FRAMING_CUT_BYTES    512
+#define FRAMING_CUT_BYTES    ((size_t)512)
 
 struct framing_reader {
     size_t limit;     /* largest frame */

@@ -447,7 +447,7 @@ static void refusal_for_want_of_room_in_the_router_sends_nothing_twice_at_once(v
     publish("three");
     say_refused(FIRST, 1, REASON_BUSY, FIRST);
     assert_heard(FIRST, "publish 1:one, publish 2:two after 1");
-    pass(4 * TICK_MS);
+    pass(4 * (uint64_t)TICK_MS);
     assert_heard(FIRST, ""); /* still no room */
     routers[FIRST].room = 1;
     pass(TICK_MS);
@@ -468,7 +468,7 @@ static void after_an_outage_publishes_wait_until_other_gateways_are_back(void **
     assert_heard(FIRST, "subscribe A/0");
     pass(1450);
     assert_heard(FIRST, "");
-    pass(2 * TICK_MS);
+    pass(2 * (uint64_t)TICK_MS);
     assert_heard(FIRST, "publish 1:one, publish 2:two after 1");
     publish("three");
     assert_heard(FIRST, "publish 3:three after 2");

@@ -353,6 +353,21 @@ static inline void deliver(int router, uint64_t offset, const char *text)
     deliver_as(router, offset, 0, text);
 }
 
+/* All that were published before have their answer, and were delivered here where that is due. */
+static inline bool is_settled(void)
+{
+    return router_client_oldest(&client) == UINT64_MAX;
+}
+
+/* Subscribed at FIRST, which is at A/0. */
+static inline void subscribe_at_first(void)
+{
+    subscribe();
+    say_subscribed(FIRST, "A", 0);
+    assert_heard(FIRST, "subscribe");
+    assert_told("subscribed");
+}
+
 /* Set up and teardown. */
 
 static inline int open_client(void **state)

@@ -149,7 +149,8 @@ static bool is_data(const struct envelope *envelope, size_t data_limit)
 static bool is_good(const struct envelope *envelope, size_t data_limit)
 {
     return channel_name_is_valid(envelope->channel, envelope->channel_size) &&
-           is_epoch(envelope->epoch, envelope->epoch_size) && envelope->publisher != 0 &&
+           is_epoch(envelope->epoch, envelope->epoch_size) &&
+           envelope->offset < MESSAGE_OFFSET_LIMIT && envelope->publisher != 0 &&
            is_data(envelope, data_limit);
 }
 
@@ -178,4 +179,23 @@ int envelope_read(const void *bytes, size_t size, size_t data_limit, struct mess
         return UV_EPROTO;
     *message = to_message(&envelope);
     return 0;
+}
+
+bool envelope_read_large(const void *bytes, size_t size, size_t data_limit,
+                         struct envelope_large *large)
+{
+    const unsigned char *at = bytes;
+    const unsigned char *end = at + size;
+    struct envelope envelope = {0};
+    struct protobuf_field field;
+    uint64_t data_size;
+
+    while (!protobuf_field_enter(&at, end, DATA, &data_size)) {
+        if (!protobuf_field_read(&at, end, &field) || !has_its_type(&field))
+            return false;
+        take_field(&envelope, &field);
+    }
+    *large = (struct envelope_large){envelope.channel, envelope.channel_size, envelope.sequence};
+    return data_size > data_limit && envelope.sequence != 0 &&
+           channel_name_is_valid(envelope.channel, envelope.channel_size);
 }

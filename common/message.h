@@ -16,7 +16,8 @@
 #include "common/channel_name.h"
 
 #define MESSAGE_CHANNEL_LIMIT CHANNEL_NAME_LIMIT
-#define MESSAGE_EPOCH_LIMIT   16 /* bytes of an epoch */
+#define MESSAGE_EPOCH_LIMIT   16                  /* bytes of an epoch */
+#define MESSAGE_OFFSET_LIMIT  (UINT64_C(1) << 62) /* all are below: sums of them do not overflow */
 
 enum message_kind {
     MESSAGE_TEXT = 0, /* as in proto/bus.proto */

@@ -73,3 +73,16 @@ bool protobuf_field_read(const unsigned char **at, const unsigned char *end,
     *at = from;
     return true;
 }
+
+bool protobuf_field_enter(const unsigned char **at, const unsigned char *end, unsigned number,
+                          uint64_t *size)
+{
+    const unsigned char *from = *at;
+    uint64_t tag;
+
+    if (!read_varint(&from, end, SHORT_VARINT, &tag) ||
+        tag != protobuf_tag(number, PROTOBUF_BYTES) || !read_varint(&from, end, SHORT_VARINT, size))
+        return false;
+    *at = from;
+    return true;
+}

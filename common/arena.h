@@ -10,10 +10,12 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdalign.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/list.h"
 
-#define ARENA_BYTES 512
+#define ARENA_BYTES     512
+#define ARENA_UNLIMITED SIZE_MAX /* where what is allocated is bounded otherwise */
 
 struct arena {
     ProtobufCAllocator allocator;

@@ -80,8 +80,8 @@ bool protobuf_field_enter(const unsigned char **at, const unsigned char *end, un
     const unsigned char *from = *at;
     uint64_t tag;
 
-    if (!read_varint(&from, end, SHORT_VARINT, &tag) ||
-        tag != protobuf_tag(number, PROTOBUF_BYTES) || !read_varint(&from, end, SHORT_VARINT, size))
+    if (!varint_read(&from, end, VARINT_SHORT, &tag) ||
+        tag != protobuf_tag(number, PROTOBUF_BYTES) || !varint_read(&from, end, VARINT_SHORT, size))
         return false;
     *at = from;
     return true;

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "gateway/http_phase.h"
+#include "gateway/namespaces.h"
+#include "tests/unit/rules_fixture.h"
 
 #define HANDSHAKE(target)                                                                          \
     "GET " target " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"          \
@@ -284,6 +286,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_PHASE(handshake_is_taken_with_all_that_follows_it),
+        WITH_PHASE(channel_protocol_is_over_json_unless_protobuf_is_asked_for),
+        WITH_PHASE(channel_that_is_not_for_everybody_is_refused),
         WITH_PHASE(requests_before_the_handshake_are_answered),
         WITH_PHASE(refused_handshake_ends_it),
         WITH_PHASE(everything_lies_below_the_base),

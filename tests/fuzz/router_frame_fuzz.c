@@ -156,6 +156,18 @@ static void check_about_channel(const struct router_frame *frame)
     }
 }
 
+/* The beginning of a Publish that is above the limit: what its publisher is answered with. */
+static void check_large(const uint8_t *data, size_t size)
+{
+    struct envelope_large large;
+
+    if (!router_frame_read_large(data, size, DATA_LIMIT, &large))
+        return;
+    assert(large.sequence != 0 && channel_name_is_valid(large.channel, large.channel_size));
+    assert((const uint8_t *)large.channel >= data &&
+           (const uint8_t *)large.channel + large.channel_size <= data + size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -165,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer packed = {0};
     struct buffer repacked = {0};
 
+    check_large(data, size);
     if (router_frame_read(data, size, DATA_LIMIT, &frame))
         return 0;
     if (!check_outer(&frame))

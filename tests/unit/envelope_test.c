@@ -26,7 +26,7 @@ static void everything_survives_the_way(void **state)
     struct message *read;
 
     (void)state;
-    sent->offset = UINT64_MAX;
+    sent->offset = MESSAGE_OFFSET_LIMIT - 1;
     sent->time_ms = 1700000000123;
     sent->publisher = 0xfedcba9876543210u;
     sent->sequence = 1;
@@ -37,7 +37,7 @@ static void everything_survives_the_way(void **state)
     assert_string_equal(read->channel, sent->channel);
     assert_int_equal(read->data_size, 4);
     assert_memory_equal(read->data, sent->data, 4);
-    assert_true(read->offset == UINT64_MAX);
+    assert_true(read->offset == MESSAGE_OFFSET_LIMIT - 1);
     assert_true(read->time_ms == 1700000000123);
     assert_true(read->publisher == sent->publisher);
     assert_true(read->sequence == 1);
@@ -87,6 +87,22 @@ static void what_breaks_a_limit_is_refused(void **state)
     assert_refused("del\x7f", "", 0, 10);
     assert_refused("c1\xc2\x85", "", 0, 10);
     assert_refused("c", "not\nan epoch", 0, 10);
+}
+
+static void offset_that_nothing_could_follow_is_refused(void **state)
+{
+    struct message *message = message_create(MESSAGE_TEXT, "c", 1, "", 0);
+    struct message *read = NULL;
+    struct buffer bytes = {0};
+
+    (void)state;
+    message->publisher = 1;
+    message->offset = MESSAGE_OFFSET_LIMIT;
+    envelope_append(&bytes, message);
+    assert_int_equal(envelope_read(bytes.data, bytes.size, 0, &read), UV_EPROTO);
+    assert_null(read);
+    buffer_deinit(&bytes);
+    message_unref(message);
 }
 
 static void bytes_that_are_no_envelope_are_refused(void **state)
@@ -147,6 +163,7 @@ int main(void)
         cmocka_unit_test(everything_survives_the_way),
         cmocka_unit_test(message_without_place_or_data_survives),
         cmocka_unit_test(what_breaks_a_limit_is_refused),
+        cmocka_unit_test(offset_that_nothing_could_follow_is_refused),
         cmocka_unit_test(bytes_that_are_no_envelope_are_refused),
         cmocka_unit_test(text_must_be_utf8_and_bytes_need_not),
         cmocka_unit_test(last_value_of_a_field_counts),

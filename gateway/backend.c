@@ -27,6 +27,17 @@ const char *backend_outcome_name(enum backend_outcome outcome)
     return names[outcome];
 }
 
+const char *backend_hook_url(const struct config *config, enum backend_hook hook)
+{
+    const char *const urls[HOOK_COUNT] = {
+        [HOOK_CONNECT] = config->proxy_connect,     [HOOK_REFRESH] = config->proxy_refresh,
+        [HOOK_SUBSCRIBE] = config->proxy_subscribe, [HOOK_PUBLISH] = config->proxy_publish,
+        [HOOK_RPC] = config->proxy_rpc,
+    };
+
+    return urls[hook];
+}
+
 static bool has_part(CURLU *address, CURLUPart part)
 {
     char *text = NULL;
@@ -185,14 +196,8 @@ static void replace(char **text, const char *value)
 
 void backend_configure(struct backend *backend, const struct config *config)
 {
-    const char *const urls[HOOK_COUNT] = {
-        [HOOK_CONNECT] = config->proxy_connect,     [HOOK_REFRESH] = config->proxy_refresh,
-        [HOOK_SUBSCRIBE] = config->proxy_subscribe, [HOOK_PUBLISH] = config->proxy_publish,
-        [HOOK_RPC] = config->proxy_rpc,
-    };
-
     for (size_t i = 0; i < HOOK_COUNT; i++)
-        replace(&backend->urls[i], urls[i]);
+        replace(&backend->urls[i], backend_hook_url(config, (enum backend_hook)i));
     replace(&backend->ca_file, config->proxy_tls_ca);
     backend->timeout_ms = config->proxy_timeout_ms;
     backend->concurrency = config->proxy_concurrency;

@@ -18,8 +18,10 @@ bool client_serves(const char *path);
 /* The subprotocol that a client which wants protobuf asks for. */
 #define CLIENT_SUBPROTOCOL "centrifuge-protobuf"
 
-/* Starts a session that has still to connect; `opened` comes before this returns. */
-void client_open(struct session *session, struct session_host *host, enum transport transport);
+/* Starts a session that has still to connect; `opened` comes before this returns. It copies the
+ * headers of its handshake that the application's backend is to be sent (backend.h), if any. */
+void client_open(struct session *session, struct session_host *host, enum transport transport,
+                 const struct buffer *headers);
 
 /* For the sink of all channels (wires.h). */
 void client_deliver(struct subscription *subscription, struct block *frames, size_t messages);

@@ -7,6 +7,8 @@
 #include "gateway/ask.h"
 #include "gateway/client.h"
 #include "gateway/client_message.h"
+#include "gateway/hook.h"
+#include "gateway/hook_message.h"
 #include "gateway/token.h"
 
 #define CLIENT_ID_SIZE 36
@@ -21,6 +23,7 @@ enum client_stage {
 };
 
 struct connect_reply;
+struct client_hooks;
 
 struct client {
     struct session *session; /* NULL: it has gone */
@@ -41,9 +44,11 @@ struct client {
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
+    struct client_hooks *hooks; /* NULL while there is nothing to keep for the backend */
 };
 
 enum subscription_stage {
+    SUBSCRIPTION_ASKING,      /* the application's backend */
     SUBSCRIPTION_OPENING,     /* the bus subscribes */
     SUBSCRIPTION_CATCHING_UP, /* and says where the channel stands */
     SUBSCRIPTION_READY,       /* that of a connect, which is told with the others */
@@ -57,6 +62,7 @@ struct client_subscription {
     struct client *client;
     enum subscription_stage stage;
     uint32_t id;        /* of the request */
+    uint32_t hook;      /* the number of the hook that is to allow it */
     bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
@@ -67,6 +73,8 @@ struct client_subscription {
     bool is_delta;
     bool is_present;   /* the bus was told */
     bool is_announced; /* and so were those who listen to joins */
+    uint8_t overridden; /* bits by enum token_override: not as the namespace has it, */
+    uint8_t overrides;  /* but on or off */
     int64_t expires_at_s;
     char *info; /* chan_info, JSON; NULL: none */
     char *data; /* to be told with it; NULL: none */
@@ -110,9 +118,12 @@ struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
 
 void client_refuse(struct client *client, uint32_t id, enum client_error code);
+void client_refuse_with(struct client *client, uint32_t id, uint32_t code, const char *message,
+                        bool is_temporary);
 
 /* The end of it: no call may follow but on the way out. */
 void client_disconnect(struct client *client, enum client_disconnect code);
+void client_disconnect_with(struct client *client, uint32_t code, const char *reason);
 
 /* Sets the time at which something has to be looked at. */
 void client_await_expiry(struct client *client);
@@ -136,6 +147,10 @@ void client_connect(struct client *client, uint32_t id,
                     const struct client_connect_request *request);
 void client_refresh(struct client *client, uint32_t id, const struct client_token_request *request);
 
+/* It is known who the client is: connects it. The claims are taken over. */
+void client_let_in(struct client *client, uint32_t id,
+                   const struct client_connect_request *request, struct token_claims *claims);
+
 /* A channel of the connect request is there, or not to be had: `subscription` has been freed. */
 void client_joined(struct client *client);
 
@@ -148,6 +163,11 @@ void client_subscribe(struct client *client, uint32_t id,
 void client_sub_refresh(struct client *client, uint32_t id,
                         const struct client_token_request *request);
 void client_unsubscribe(struct client *client, uint32_t id, struct text channel);
+
+/* The backend allows what was ASKING. */
+void client_subscription_allow(struct client_subscription *subscription,
+                               const struct client_subscribe_request *request,
+                               struct hook_answer *answer);
 
 /* What the application wants a client to listen to; `recover` is what the client knows of it, or
  * NULL. */
@@ -190,6 +210,68 @@ int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
 void client_publish(struct client *client, uint32_t id,
                     const struct client_publish_request *request);
 void client_published(struct session *session, const struct publish_command *command);
+
+/* Publishes what may be published; `answer` is what the backend says of it, NULL where it was not
+ * asked. */
+void client_publish_now(struct client *client, uint32_t id,
+                        const struct client_publish_request *request,
+                        const struct hook_answer *answer);
+
+/* client_hook.c: the application's backend is asked. An answer whose client has gone is dropped. */
+
+#define CLIENT_HOOKS_LIMIT 64 /* publishes and calls of a client, under way at a time */
+
+/* What is kept of a client for the backend. */
+struct client_hooks {
+    char *headers; /* of its handshake, as in struct backend_request; NULL: none */
+    size_t headers_size;
+    char *meta;            /* JSON that the application gave; NULL: none */
+    char *greeting;        /* JSON that goes with the connect reply; NULL: none */
+    struct list publishes; /* that wait for the backend, or for one before them */
+    size_t under_way;      /* publishes and calls */
+    uint32_t count;        /* of all subscribe hooks ever */
+    bool is_refreshing;
+};
+
+/* Made where it is not there yet. */
+struct client_hooks *client_hooks(struct client *client);
+void client_forget_hooks(struct client *client);
+void client_keep_headers(struct client *client, const struct buffer *headers);
+void client_forget_greeting(struct client *client);
+void client_keep_meta(struct client *client, const struct token_claims *claims);
+
+bool client_has_hook(const struct client *client, enum backend_hook hook);
+bool client_is_refreshing(const struct client *client);
+
+/* False, with the client told so, where too much of its is under way already. */
+bool client_may_ask_backend(struct client *client, uint32_t id);
+
+/* A question of this client, of which more can be filled in; it points at the client. */
+struct hook_question client_hook_question(const struct client *client, enum backend_hook hook);
+void client_ask_backend(struct client *client, const struct hook_question *question,
+                        void (*answered)(struct hook_command *command), void *owner);
+
+/* What the answer of a hook says; to be freed with hook_answer_deinit. */
+void client_read_hook(struct client *client, const struct hook_command *command,
+                      struct hook_answer *answer);
+
+/* True where it is no result; the client has been told then. */
+bool client_hook_refuses(struct client *client, uint32_t id, const struct hook_answer *answer);
+
+void client_ask_connect(struct client *client, uint32_t id,
+                        const struct client_connect_request *request);
+void client_ask_refresh(struct client *client);
+void client_ask_subscribe(struct client_subscription *subscription,
+                          const struct client_subscribe_request *request);
+void client_rpc(struct client *client, uint32_t id, const struct client_rpc_request *request);
+
+/* client_hook_publish.c */
+
+void client_ask_publish(struct client *client, uint32_t id,
+                        const struct client_publish_request *request);
+
+/* True while a publish on this channel has still to go out before another may. */
+bool client_publish_waits(const struct client *client, struct text channel);
 
 /* client_ask.c */
 

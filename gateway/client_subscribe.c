@@ -27,11 +27,30 @@ struct client_subscription *client_subscription_find(const struct client *client
     return entry ? of_entry(entry) : NULL;
 }
 
-static const struct channel_rules *rules_of(const struct client_subscription *subscription)
+static void override(const struct client_subscription *subscription, enum token_override what,
+                     bool *rule)
+{
+    if (subscription->overridden & 1U << what)
+        *rule = subscription->overrides & 1U << what;
+}
+
+/* Those of its namespace, NULL where that has gone, and what the application says otherwise, which
+ * is put into `space`. */
+static const struct channel_rules *rules_of(const struct client_subscription *subscription,
+                                            struct channel_rules *space)
 {
     const struct namespaces *namespaces = client_settings(subscription->client)->namespaces;
+    const struct channel_rules *rules = namespaces_find(namespaces, client_channel(subscription));
 
-    return namespaces_find(namespaces, client_channel(subscription));
+    if (!rules || !subscription->overridden)
+        return rules;
+    *space = *rules;
+    override(subscription, TOKEN_OVERRIDE_PRESENCE, &space->presence);
+    override(subscription, TOKEN_OVERRIDE_JOIN_LEAVE, &space->join_leave);
+    override(subscription, TOKEN_OVERRIDE_FORCE_RECOVERY, &space->force_recovery);
+    override(subscription, TOKEN_OVERRIDE_FORCE_POSITIONING, &space->force_positioning);
+    override(subscription, TOKEN_OVERRIDE_FORCE_PUSH_JOIN_LEAVE, &space->force_push_join_leave);
+    return space;
 }
 
 /* Who comes and goes. */
@@ -152,13 +171,14 @@ client_subscription_result(const struct client_subscription *subscription,
 
 void client_subscription_begin(struct client_subscription *subscription)
 {
+    struct channel_rules rules;
     uint8_t wire = wire_of_client(subscription->client->transport,
                                   subscription->is_delta ? DELTA_FIRST : DELTA_NONE,
                                   subscription->takes_joins);
 
     subscription->stage = SUBSCRIPTION_ON;
     channel_change_wire(&subscription->subscription, wire);
-    arrive(subscription, rules_of(subscription));
+    arrive(subscription, rules_of(subscription, &rules));
 }
 
 /* It cannot be had: whoever asked for it is told. Frees it. */
@@ -317,6 +337,7 @@ static void go_in(struct client_subscription *subscription)
 {
     struct channels *channels = &subscription->client->host->channels;
 
+    subscription->stage = SUBSCRIPTION_OPENING;
     if (channels_join(channels, subscription->channel, subscription->channel_size,
                       &subscription->subscription, WIRE_NONE) == CHANNEL_OPEN)
         catch_up(subscription);
@@ -381,11 +402,23 @@ static int admit(struct client *client, const struct client_subscribe_request *r
     return 0;
 }
 
+/* One with a token, which has been read, brings the application's word with it. */
+static bool asks_backend(const struct client *client,
+                         const struct client_subscribe_request *request)
+{
+    struct actor actor = client_actor(client, request->channel);
+
+    actor.has_token = request->token.size > 0;
+    return namespaces_asks_backend(client_settings(client)->namespaces, request->channel,
+                                   CHANNEL_SUBSCRIBE, &actor);
+}
+
 void client_subscribe(struct client *client, uint32_t id,
                       const struct client_subscribe_request *request)
 {
     struct token_claims claims = {0};
     struct client_subscription *subscription;
+    struct channel_rules rules;
     int error;
 
     if (client_subscription_find(client, request->channel)) {
@@ -400,12 +433,46 @@ void client_subscribe(struct client *client, uint32_t id,
         return;
     }
     subscription = create(client, request->channel, id);
+    if (asks_backend(client, request)) {
+        token_claims_deinit(&claims);
+        client_ask_subscribe(subscription, request);
+        return;
+    }
     subscription->has_token = request->token.size > 0;
     subscription->expires_at_s = claims.expires_at_s;
     subscription->info = claims.info;
     claims.info = NULL;
     token_claims_deinit(&claims);
-    set_wishes(subscription, rules_of(subscription), request);
+    set_wishes(subscription, rules_of(subscription, &rules), request);
+    if (subscription->expires_at_s > 0)
+        client_await_expiry(client);
+    go_in(subscription);
+}
+
+void client_subscription_allow(struct client_subscription *subscription,
+                               const struct client_subscribe_request *request,
+                               struct hook_answer *answer)
+{
+    struct client *client = subscription->client;
+    struct channel_rules rules;
+    const struct channel_rules *found = namespaces_find(client_settings(client)->namespaces,
+                                                        request->channel);
+
+    if (!found || is_full(client, request->channel, found)) {
+        give_up(subscription,
+                found ? CLIENT_ERROR_LIMIT_EXCEEDED : CLIENT_ERROR_UNKNOWN_CHANNEL);
+        return;
+    }
+    subscription->expires_at_s = answer->claims.expires_at_s;
+    subscription->info = answer->claims.info;
+    answer->claims.info = NULL;
+    subscription->data = answer->data;
+    answer->data = NULL;
+    for (unsigned i = 0; i < TOKEN_OVERRIDES; i++) {
+        subscription->overridden |= (uint8_t)(answer->claims.has_override[i] << i);
+        subscription->overrides |= (uint8_t)(answer->claims.override[i] << i);
+    }
+    set_wishes(subscription, rules_of(subscription, &rules), request);
     if (subscription->expires_at_s > 0)
         client_await_expiry(client);
     go_in(subscription);

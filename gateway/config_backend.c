@@ -45,20 +45,16 @@ static bool are_headers(const struct option_list *list)
 
 void config_check_backend(const struct config *config, option_report *report, void *context)
 {
-    const char *const urls[HOOK_COUNT] = {
-        [HOOK_CONNECT] = config->proxy_connect,     [HOOK_REFRESH] = config->proxy_refresh,
-        [HOOK_SUBSCRIBE] = config->proxy_subscribe, [HOOK_PUBLISH] = config->proxy_publish,
-        [HOOK_RPC] = config->proxy_rpc,
-    };
-
-    for (size_t i = 0; i < COUNT(urls); i++) {
+    for (int i = 0; i < HOOK_COUNT; i++) {
+        enum backend_hook hook = (enum backend_hook)i;
+        const char *url = backend_hook_url(config, hook);
         char text[OPTION_ERROR_LIMIT];
 
-        if (urls[i][0] == '\0' || backend_url_is_valid(urls[i]))
+        if (url[0] == '\0' || backend_url_is_valid(url))
             continue;
         snprintf(text, sizeof(text),
                  "--proxy-%s: expected an address such as http://backend:3000/hooks",
-                 backend_hook_name((enum backend_hook)i));
+                 backend_hook_name(hook));
         report(context, text);
     }
     if (!are_headers(&config->proxy_header))

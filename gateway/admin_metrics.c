@@ -244,8 +244,7 @@ static void append_backend(struct buffer *text, const struct hub *hub)
     metrics_single(text, "carillon_backend_requests_waiting", METRIC_GAUGE,
                    "Requests that wait for --proxy-concurrency.",
                    (double)metric_read(&stats->waiting));
-    metrics_describe(text, seconds, METRIC_HISTOGRAM,
-                     "From asking for a request to its outcome.");
+    metrics_describe(text, seconds, METRIC_HISTOGRAM, "From asking for a request to its outcome.");
     metrics_histogram(text, seconds, &stats->durations);
 }
 

@@ -21,8 +21,8 @@ const char *backend_hook_name(enum backend_hook hook)
 
 const char *backend_outcome_name(enum backend_outcome outcome)
 {
-    static const char *const names[BACKEND_OUTCOMES] = {
-        "answered", "refused", "timeout", "away", "too_large", "busy", "cancelled"};
+    static const char *const names[BACKEND_OUTCOMES] = {"answered",  "refused", "timeout",  "away",
+                                                        "too_large", "busy",    "cancelled"};
 
     return names[outcome];
 }
@@ -30,8 +30,10 @@ const char *backend_outcome_name(enum backend_outcome outcome)
 const char *backend_hook_url(const struct config *config, enum backend_hook hook)
 {
     const char *const urls[HOOK_COUNT] = {
-        [HOOK_CONNECT] = config->proxy_connect,     [HOOK_REFRESH] = config->proxy_refresh,
-        [HOOK_SUBSCRIBE] = config->proxy_subscribe, [HOOK_PUBLISH] = config->proxy_publish,
+        [HOOK_CONNECT] = config->proxy_connect,
+        [HOOK_REFRESH] = config->proxy_refresh,
+        [HOOK_SUBSCRIBE] = config->proxy_subscribe,
+        [HOOK_PUBLISH] = config->proxy_publish,
         [HOOK_RPC] = config->proxy_rpc,
     };
 

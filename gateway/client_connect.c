@@ -73,8 +73,8 @@ void client_connect(struct client *client, uint32_t id,
         token_claims_deinit(&claims);
 }
 
-void client_let_in(struct client *client, uint32_t id,
-                   const struct client_connect_request *request, struct token_claims *claims)
+void client_let_in(struct client *client, uint32_t id, const struct client_connect_request *request,
+                   struct token_claims *claims)
 {
     take_claims(client, claims);
     client->stage = CLIENT_CONNECTING;

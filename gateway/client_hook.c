@@ -35,8 +35,7 @@ void client_keep_headers(struct client *client, const struct buffer *headers)
 {
     if (headers->size == 0)
         return;
-    client_hooks(client)->headers =
-        memory_copy_text((const char *)headers->data, headers->size);
+    client_hooks(client)->headers = memory_copy_text((const char *)headers->data, headers->size);
     client->hooks->headers_size = headers->size;
 }
 
@@ -135,8 +134,7 @@ void client_read_hook(struct client *client, const struct hook_command *command,
     if (log_limit_pass(&limit, loop_now_ms(client->host->loop), &left_out))
         log_event(LOG_WARNING, log_name("an answer of the backend is not understood"),
                   log_text("hook", backend_hook_name(request->hook)),
-                  log_text("problem", answer->problem),
-                  log_number("left_out", (int64_t)left_out));
+                  log_text("problem", answer->problem), log_number("left_out", (int64_t)left_out));
 }
 
 bool client_hook_refuses(struct client *client, uint32_t id, const struct hook_answer *answer)

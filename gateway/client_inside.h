@@ -66,13 +66,13 @@ struct client_subscription {
     bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
-    bool has_token;    /* for this channel, or the application's word */
+    bool has_token; /* for this channel, or the application's word */
     bool is_positioned;
     bool is_recoverable;
     bool is_recovering;
     bool is_delta;
-    bool is_present;   /* the bus was told */
-    bool is_announced; /* and so were those who listen to joins */
+    bool is_present;    /* the bus was told */
+    bool is_announced;  /* and so were those who listen to joins */
     uint8_t overridden; /* bits by enum token_override: not as the namespace has it, */
     uint8_t overrides;  /* but on or off */
     int64_t expires_at_s;
@@ -148,8 +148,8 @@ void client_connect(struct client *client, uint32_t id,
 void client_refresh(struct client *client, uint32_t id, const struct client_token_request *request);
 
 /* It is known who the client is: connects it. The claims are taken over. */
-void client_let_in(struct client *client, uint32_t id,
-                   const struct client_connect_request *request, struct token_claims *claims);
+void client_let_in(struct client *client, uint32_t id, const struct client_connect_request *request,
+                   struct token_claims *claims);
 
 /* A channel of the connect request is there, or not to be had: `subscription` has been freed. */
 void client_joined(struct client *client);

@@ -455,12 +455,11 @@ void client_subscription_allow(struct client_subscription *subscription,
 {
     struct client *client = subscription->client;
     struct channel_rules rules;
-    const struct channel_rules *found = namespaces_find(client_settings(client)->namespaces,
-                                                        request->channel);
+    const struct channel_rules *found =
+        namespaces_find(client_settings(client)->namespaces, request->channel);
 
     if (!found || is_full(client, request->channel, found)) {
-        give_up(subscription,
-                found ? CLIENT_ERROR_LIMIT_EXCEEDED : CLIENT_ERROR_UNKNOWN_CHANNEL);
+        give_up(subscription, found ? CLIENT_ERROR_LIMIT_EXCEEDED : CLIENT_ERROR_UNKNOWN_CHANNEL);
         return;
     }
     subscription->expires_at_s = answer->claims.expires_at_s;

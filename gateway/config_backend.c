@@ -21,10 +21,20 @@ static bool is_token(const char *name)
 static bool is_of_message(const char *name)
 {
     static const char *const names[] = {
-        "connection", "content-encoding",    "content-length", "content-type",
-        "expect",     "host",                "keep-alive",     "proxy-authorization",
-        "te",         "proxy-connection",    "trailer",        "transfer-encoding",
-        "upgrade",    "accept",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "proxy-connection",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "accept",
     };
 
     for (size_t i = 0; i < COUNT(names); i++) {

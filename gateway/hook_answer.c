@@ -83,8 +83,9 @@ static const char *read_data(struct text data, struct text encoded, struct hook_
 static const char *read_switch(struct text value, bool *is_on)
 {
     *is_on = text_is(value, "true");
-    return *is_on || !value.data || text_is(value, "false") ? NULL
-                                                           : "one of its switches is not a boolean";
+    return *is_on || !value.data || text_is(value, "false")
+               ? NULL
+               : "one of its switches is not a boolean";
 }
 
 static bool is_json(const char *text, size_t size)
@@ -166,8 +167,7 @@ static const char *read_refusal(struct text refusal, const char *text_name, json
 
 static const char *read_all(enum backend_hook hook, struct text body, struct hook_answer *answer)
 {
-    struct part parts[] = {
-        {"result", {NULL, 0}}, {"error", {NULL, 0}}, {"disconnect", {NULL, 0}}};
+    struct part parts[] = {{"result", {NULL, 0}}, {"error", {NULL, 0}}, {"disconnect", {NULL, 0}}};
     const char *problem;
 
     body = json_trim(body);

@@ -288,8 +288,8 @@ bool namespaces_asks_backend(const struct namespaces *namespaces, struct text ch
     if (!rules || !is_for_backend(rules, act))
         return false;
     return act != CHANNEL_SUBSCRIBE ||
-           !(actor->has_token || is_named(namespaces, privacy_of(namespaces, rules, channel),
-                                          channel, actor->user));
+           !(actor->has_token ||
+             is_named(namespaces, privacy_of(namespaces, rules, channel), channel, actor->user));
 }
 
 size_t namespaces_personal_channel(const struct namespaces *namespaces, struct text user,

@@ -31,8 +31,9 @@ static void question_has_what_is_known_and_nothing_else(void **state)
     };
 
     (void)state;
-    assert_body(&question, "{\"client\":\"c\\\"1\",\"transport\":\"websocket\",\"protocol\":\"json\","
-                           "\"encoding\":\"json\",\"name\":\"js\",\"data\":{ \"a\": 1e99 }}");
+    assert_body(&question,
+                "{\"client\":\"c\\\"1\",\"transport\":\"websocket\",\"protocol\":\"json\","
+                "\"encoding\":\"json\",\"name\":\"js\",\"data\":{ \"a\": 1e99 }}");
     question = (struct hook_question){
         .hook = HOOK_PUBLISH,
         .client = {"c", 1},
@@ -57,11 +58,11 @@ static struct hook_answer read_answer(enum backend_hook hook, const char *body)
 
 static void connect_says_who_a_client_is(void **state)
 {
-    struct hook_answer answer =
-        read_answer(HOOK_CONNECT,
-             " {\"result\": {\"user\": \"ann\", \"expire_at\": 2000000000, \"info\": {\"n\": 1},"
-             "\"meta\": [2], \"data\": {\"big\": 1.50}, \"channels\": [\"news\"],"
-             "\"subs\": {\"room\": {\"b64data\": \"WzNd\"}}, \"unknown\": {}}, \"error\": null} ");
+    struct hook_answer answer = read_answer(
+        HOOK_CONNECT,
+        " {\"result\": {\"user\": \"ann\", \"expire_at\": 2000000000, \"info\": {\"n\": 1},"
+        "\"meta\": [2], \"data\": {\"big\": 1.50}, \"channels\": [\"news\"],"
+        "\"subs\": {\"room\": {\"b64data\": \"WzNd\"}}, \"unknown\": {}}, \"error\": null} ");
 
     (void)state;
     assert_int_equal(answer.verdict, HOOK_RESULT);
@@ -80,8 +81,9 @@ static void connect_says_who_a_client_is(void **state)
 
 static void results_of_other_hooks_are_read(void **state)
 {
-    struct hook_answer answer = read_answer(HOOK_SUBSCRIBE, "{\"result\":{\"expire_at\":9,\"override\":"
-                                                     "{\"presence\":{\"value\":false}}}}");
+    struct hook_answer answer =
+        read_answer(HOOK_SUBSCRIBE, "{\"result\":{\"expire_at\":9,\"override\":"
+                                    "{\"presence\":{\"value\":false}}}}");
 
     (void)state;
     assert_int_equal(answer.claims.expires_at_s, 9);
@@ -114,7 +116,7 @@ static void refusals_are_read_and_a_disconnect_goes_first(void **state)
 {
     struct hook_answer answer =
         read_answer(HOOK_RPC, "{\"error\":{\"code\":1000,\"message\":\"no\",\"temporary\":true},"
-                       "\"result\":{}}");
+                              "\"result\":{}}");
 
     (void)state;
     assert_int_equal(answer.verdict, HOOK_ERROR);

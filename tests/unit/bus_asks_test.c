@@ -393,7 +393,7 @@ static void questions_end_with_the_bus(void **state)
 #define ON_BOTH(test)                                                                              \
     {#test " on local", test, NULL, NULL, (void *)"local"},                                        \
     {                                                                                              \
-        #test " on redis", test, NULL, NULL, (void *)"redis"                                       \
+#test " on redis", test, NULL, NULL, (void *)"redis"                                       \
     }
 
 int main(void)

@@ -333,7 +333,27 @@ static void key_of_a_message_that_is_not_kept_counts(void **state)
     asks_stop(&stage);
 }
 
-static bool both_words_were_heard(void *context)
+static void key_counts_where_nobody_is_subscribed(void **state)
+{
+    struct asks_stage stage;
+    struct manner manner = {.key = "k", .has_limits = true};
+    struct saying first;
+    struct saying second;
+
+    start(&stage, state);
+    bus_unsubscribe(stage.nodes[0].bus, CHANNEL, strlen(CHANNEL));
+    first = asks_say_so(&stage, "a", manner);
+    asks_say_so(&stage, "b", keep_nothing);
+    second = asks_say_so(&stage, "a", manner);
+    assert_int_equal(first.error, 0);
+    assert_true(second.publish.is_repeat);
+    assert_int_equal(second.offset, first.offset);
+    assert_string_equal(second.epoch, first.epoch);
+    asks_assert_heard(&stage, "");
+    asks_stop(&stage);
+}
+
+static bool something_ephemeral_was_heard(void *context)
 {
     return strstr(((struct asks_stage *)context)->heard, "!") != NULL;
 }
@@ -352,7 +372,7 @@ static void ephemeral_message_is_delivered_and_leaves_no_trace(void **state)
         assert_int_equal(saying.error, 0);
         assert_int_equal(saying.offset, 0);
         assert_string_equal(saying.epoch, "");
-        run_until(&stage.loop, both_words_were_heard, &stage);
+        run_until(&stage.loop, something_ephemeral_was_heard, &stage);
         asks_assert_heard(&stage, "e!");
     }
     assert_int_equal(asks_say(&stage, "b"), 2);
@@ -413,6 +433,7 @@ int main(void)
         ON_BOTH(repeated_key_is_acknowledged_again_and_not_delivered),
         ON_BOTH(repetition_in_the_middle_of_a_burst_holds_nothing_up),
         ON_BOTH(key_of_a_message_that_is_not_kept_counts),
+        ON_BOTH(key_counts_where_nobody_is_subscribed),
         ON_BOTH(ephemeral_message_is_delivered_and_leaves_no_trace),
         ON_BOTH(json_and_origin_come_over_the_bus),
         ON_BOTH(questions_end_with_the_bus),

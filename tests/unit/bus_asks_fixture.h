@@ -20,29 +20,21 @@ struct asks_stage {
 
 static struct asks_stage *asks_stage; /* of the test that is running */
 
-static inline void asks_append(char text[ASKS_TEXT], const char *format, const char *word,
-                               size_t size, unsigned long long number)
-{
-    size_t end = strlen(text);
-
-    assert_true(end + size + 32 < ASKS_TEXT);
-    if (end > 0)
-        text[end++] = ' ';
-    snprintf(text + end, ASKS_TEXT - end, format, (int)size, word, number);
-}
-
 static inline void asks_append_message(char text[ASKS_TEXT], const struct message *message)
 {
-    const char *data = (const char *)message->data;
     size_t size = message->data_size < 16 ? message->data_size : 16;
+    size_t end = strlen(text);
+    char place[32] = "!";
 
     if (message_is_ephemeral(message->kind)) {
         assert_true(message->offset == 0 && message->epoch[0] == '\0');
-        asks_append(text, "%.*s!", data, size, 0);
     } else {
         assert_true(message->offset > 0 && message->epoch[0] != '\0');
-        asks_append(text, "%.*s@%llu", data, size, message->offset);
+        snprintf(place, sizeof(place), "@%llu", (unsigned long long)message->offset);
     }
+    assert_true(end + size + sizeof(place) < ASKS_TEXT);
+    snprintf(text + end, ASKS_TEXT - end, "%s%.*s%s", end > 0 ? " " : "", (int)size,
+             (const char *)message->data, place);
 }
 
 static inline void asks_on_deliver(void *context, struct message *message)
@@ -110,9 +102,9 @@ static inline void asks_assert_heard(struct asks_stage *stage, const char *heard
 
 struct saying {
     struct bus_publish publish;
-    bool is_over;
-    int error;
     uint64_t offset;
+    int error;
+    bool is_over;
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
 };
 
@@ -185,12 +177,12 @@ static inline uint64_t asks_say(struct asks_stage *stage, const char *text)
 
 struct question {
     struct bus_ask ask;
+    size_t count; /* of messages, or of clients */
+    uint64_t offset;
+    int error;
     bool is_being_asked;
     bool is_answered;
-    int error;
-    size_t count; /* of messages, or of clients */
     bool is_lost;
-    uint64_t offset;
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     char text[ASKS_TEXT]; /* of the first 500: "text@offset", or "client=user/info", which come in
                              any order and so are looked for one by one */

@@ -49,7 +49,7 @@ static void check_owning(const struct router_frame *frame)
 {
     assert(frame->owning.count <= ROUTER_OWNING_LIMIT);
     for (size_t i = 0; i < frame->owning.count; i++)
-        assert(channel_name_is_valid(frame->owning.channels[i], strlen(frame->owning.channels[i])));
+        assert(channel_name_is_on_bus(frame->owning.channels[i], strlen(frame->owning.channels[i])));
 }
 
 static void check_present(const struct router_present *who)
@@ -102,7 +102,7 @@ static bool check_outer(const struct router_frame *frame)
 
 static void check_about_channel(const struct router_frame *frame)
 {
-    assert(channel_name_is_valid(frame->channel, frame->channel_size));
+    assert(channel_name_is_on_bus(frame->channel, frame->channel_size));
     switch (frame->kind) {
     case FRAME_SUBSCRIBE:
         check_epoch(frame->subscribe.epoch);

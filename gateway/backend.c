@@ -40,6 +40,15 @@ const char *backend_hook_url(const struct config *config, enum backend_hook hook
     return urls[hook];
 }
 
+bool backend_is_wanted(const struct config *config)
+{
+    for (int i = 0; i < HOOK_COUNT; i++) {
+        if (backend_hook_url(config, (enum backend_hook)i)[0] != '\0')
+            return true;
+    }
+    return false;
+}
+
 static bool has_part(CURLU *address, CURLUPart part)
 {
     char *text = NULL;

@@ -84,6 +84,9 @@ const char *backend_outcome_name(enum backend_outcome outcome);
 /* Its address; empty: there is no such hook. */
 const char *backend_hook_url(const struct config *config, enum backend_hook hook);
 
+/* Whether there is any hook. */
+bool backend_is_wanted(const struct config *config);
+
 /* An address that a hook may have: http or https, a host. Any thread. */
 bool backend_url_is_valid(const char *url);
 

@@ -73,9 +73,13 @@ static int divide_descriptors(struct gateway *gateway, unsigned threads)
     const struct config *config = &gateway->settings->config;
     bool is_both = strcmp(config->listen, "off") != 0 && strcmp(config->tls_listen, "off") != 0;
     uint64_t limit = descriptors_raise();
-    int error = descriptors_divide(&gateway->descriptors, limit, threads, is_both ? 2 : 1);
+    struct descriptors divided;
+    int error = descriptors_divide(&divided, limit, threads, is_both ? 2 : 1,
+                                   backend_is_wanted(config) ? config->proxy_concurrency : 0);
 
-    if (error)
+    if (!error)
+        gateway->descriptors = divided;
+    else
         log_event(LOG_ERROR, log_name("too few file descriptors"),
                   log_number("file_descriptors", (int64_t)limit), log_number("threads", threads));
     return error;
@@ -390,6 +394,7 @@ static void reload(struct gateway *gateway)
     gateway->settings = settings;
     configure_log(&settings->config);
     warn_without_page(settings);
+    divide_descriptors(gateway, gateway->hub.worker_count);
     limit_connections(gateway);
     if (settings->not_applied[0] != '\0')
         log_event(LOG_WARNING, log_name("options that were changed take a restart"),

@@ -262,6 +262,18 @@ static void settle_on(struct place *place)
         finish(place);
 }
 
+/* True unless all that were ever here and are not now are taken for dead. */
+static bool owner_may_live(const struct shard *shard)
+{
+    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
+        const struct node *node = container_of(at, struct node, link);
+
+        if (!node->shard_link && !node->is_leaving && !node->is_dead)
+            return true;
+    }
+    return false;
+}
+
 static void settle(struct place *place)
 {
     struct shard *shard = place->shard;
@@ -272,7 +284,7 @@ static void settle(struct place *place)
     place_cut_short(place);
     if (!place->has_title) {
         if (place_has_copy(place))
-            metric_add(&shard->stats.forks, 1);
+            metric_add(owner_may_live(shard) ? &shard->stats.forks : &shard->stats.failovers, 1);
         shard_fresh_epoch(shard, epoch);
         place_fork(place, epoch);
     }
@@ -300,15 +312,24 @@ static bool must_wait_for_others(const struct shard *shard)
     return false;
 }
 
-/* Without the title the claim would end in a fork. */
+/* Without the title the claim would end in a fork, which is for those who wait for it, or for the
+ * sake of a copy that is the only one by all we know. */
+static bool is_for_nobody(const struct place *place)
+{
+    const struct claim *claim = place->claim;
+
+    return !claim->is_new && !owner_is_awaited(place) &&
+           !(claim->is_for_strays && !owner_may_live(place->shard));
+}
+
 static void settle_or_wait(struct place *place)
 {
     if (!place->has_title && place->claim->has_newcomer) {
         ask_all(place);
     } else if (!place->has_title && must_wait_for_others(place->shard)) {
         hold(place);
-    } else if (!place->has_title && !place->claim->is_new && !owner_is_awaited(place)) {
-        claim_give_up(place, place->shard->settings.node); /* a fork for nobody */
+    } else if (!place->has_title && is_for_nobody(place)) {
+        claim_give_up(place, place->shard->settings.node);
     } else {
         settle(place);
     }
@@ -530,7 +551,7 @@ void claim_fate_decided(struct shard *shard)
 
 /* What owners tell each other. */
 
-/* Or could be: an heir whom nobody has asked yet. */
+/* Or could be: a title that was kept when a claim was given up. */
 static bool is_owned(const struct place *place)
 {
     return place->role == PLACE_OWNED || place->role == PLACE_YIELDING ||

@@ -1,11 +1,10 @@
 /*
  * Copies at two routers. The owner's side sends every message it appends to one other router, the
  * best for the channel after itself, and commits what that one has. The mirror's side keeps the
- * copy, says how far it is, and knows when it may call itself the heir (place.h, node.h).
+ * copy and says how far it is.
  *
- * There is one certified mirror at most. An owner that takes another one first makes sure that the
- * old one does not think it is one any more: by its word, by its death, or by waiting out the
- * fence.
+ * An owner that lost its mirror commits nothing and takes no other one before it has waited out the
+ * fence: the line may be back at once, and what only one router has is not safe.
  */
 #include <assert.h>
 #include <string.h>
@@ -128,7 +127,7 @@ void mirror_open(struct place *place)
         return;
     }
     if (place->fence != node && !mirror_is_unfenced(place)) {
-        set_state(place, MIRROR_WANTED); /* two mirrors would both be heirs */
+        set_state(place, MIRROR_WANTED); /* the one that was lost may be back */
         return;
     }
     place->mirror = node;
@@ -355,7 +354,6 @@ void mirror_attach(struct place *place, struct node *node, uint64_t whole_offset
 void mirror_detach(struct place *place)
 {
     place->source = NULL;
-    place->is_certified = false;
     list_remove(&place->source_link);
     list_remove(&place->ack_link);
 }
@@ -408,7 +406,6 @@ void mirror_receive_open(struct shard *shard, struct node *node, const struct ro
     if (place->yielded_to != node->id)
         place->yielded_to = 0;
     mirror_attach(place, node, frame->given.lineage.offset, true);
-    place->is_certified = place->history.top >= place->source_offset;
     answer_open(shard, node, frame, place->lineage.epoch, place->history.top, false, 0);
 }
 
@@ -449,7 +446,6 @@ bool mirror_receive_entry(struct place *place, struct node *node, struct message
     }
     place_append(place, message, shard->now_ms);
     if (place->source_is_owner) {
-        place->is_certified = place->history.top >= place->source_offset;
         if (list_is_empty(&place->ack_link))
             list_append(&shard->acks, &place->ack_link);
     } else if (place->history.top >= place->source_offset) {
@@ -473,7 +469,8 @@ void mirror_send_acks(struct shard *shard)
     }
 }
 
-void mirror_node_up(struct node *node)
+/* Nothing more comes from there of what it had begun to send. */
+static void forget_source(struct node *node)
 {
     while (!list_is_empty(&node->copies)) {
         struct place *place = container_of(node->copies.next, struct place, source_link);
@@ -484,20 +481,13 @@ void mirror_node_up(struct node *node)
     }
 }
 
+void mirror_node_up(struct node *node)
+{
+    forget_source(node);
+}
+
 void mirror_node_decided(struct node *node)
 {
-    if (node->fate == NODE_UNDECIDED)
-        return;
-    while (!list_is_empty(&node->copies)) {
-        struct place *place = container_of(node->copies.next, struct place, source_link);
-        bool is_heir = node->fate == NODE_DEAD && place->source_is_owner && place->is_certified;
-
-        if (place->source_is_owner && !is_heir)
-            stray_doubt(place);
-        mirror_detach(place);
-        if (is_heir) {
-            place->has_title = true;
-            place->unsure_ms = place->shard->now_ms;
-        }
-    }
+    if (node->fate == NODE_GONE)
+        forget_source(node);
 }

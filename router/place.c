@@ -93,7 +93,6 @@ void place_reset(struct place *place, const struct router_lineage *lineage, uint
     place->history.top = start;
     place->lineage = *lineage;
     place->has_title = place->is_unsure = false;
-    place->is_certified = false;
 }
 
 bool place_continues(const struct place *place, const struct router_lineage *lineage,
@@ -114,7 +113,6 @@ void place_adopt(struct place *place, const struct router_lineage *lineage, uint
     if (place_continues(place, lineage, start)) {
         place->lineage = *lineage;
         place->has_title = place->is_unsure = false;
-        place->is_certified = false;
     } else {
         place_reset(place, lineage, start);
     }
@@ -204,5 +202,5 @@ void place_fork(struct place *place, const char *epoch)
     memcpy(place->lineage.epoch, epoch, strlen(epoch) + 1);
     place->lineage.generation++;
     place->has_title = true;
-    place->is_unsure = place->is_certified = false;
+    place->is_unsure = false;
 }

@@ -44,6 +44,8 @@ static const struct shard_metric metrics[] = {
      STAT(taken)},
     {"carillon_router_given_total", METRIC_COUNTER, "Channels given to another router.",
      STAT(given)},
+    {"carillon_router_failovers_total", METRIC_COUNTER,
+     "Channels taken over, under a new epoch, from a router that died.", STAT(failovers)},
     {"carillon_router_forks_total", METRIC_COUNTER,
      "Epochs that had to change because it was not certain that the owner is dead.", STAT(forks)},
     {"carillon_router_conflicts_total", METRIC_COUNTER, "Channels that had two owners.",

@@ -310,7 +310,7 @@ void shard_node_died(struct shard *shard, uint64_t id, uint64_t now_ms)
     advance(shard, now_ms);
     if (!node || node->shard_link || node->is_dead)
         return;
-    node_died(node, shard->now_ms);
+    node_died(node);
     mirror_node_decided(node);
     mirror_fences_expire(shard);
     claim_fate_decided(shard);

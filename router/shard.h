@@ -83,7 +83,8 @@ struct shard_stats {
     struct metric claims;
     struct metric taken;     /* copies that came from another router */
     struct metric given;     /* copies that went to another */
-    struct metric forks;     /* epochs that had to change */
+    struct metric failovers; /* epochs that changed because their owner is dead, */
+    struct metric forks;     /* or may be */
     struct metric conflicts; /* channels that were found to have two owners */
     struct metric strays;    /* messages of an owner that was relieved, published again */
     struct metric lost;      /* subscriptions that could not be continued */

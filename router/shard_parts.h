@@ -165,7 +165,7 @@ void mirror_receive_closed(struct place *place, struct node *node);
 bool mirror_is_settled(const struct place *place);
 /* The newest offset that may be committed. */
 uint64_t mirror_commit_limit(const struct place *place);
-/* True unless a lost mirror may still think that it is one. */
+/* True unless a lost mirror may be back at once. */
 bool mirror_is_unfenced(const struct place *place);
 void mirror_fences_expire(struct shard *shard);
 
@@ -178,7 +178,7 @@ bool mirror_receive_entry(struct place *place, struct node *node, struct message
 void mirror_send_acks(struct shard *shard);
 /* From here on `node` sends what the copy lacks. */
 void mirror_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
-/* Nothing more comes from the source; the certificate ends with it. */
+/* Nothing more comes from the source. */
 void mirror_detach(struct place *place);
 /* A link to a router is gone; one that was gone is there again; its fate is decided. */
 void mirror_node_lost(struct shard *shard, struct node *node);
@@ -189,9 +189,9 @@ void mirror_node_decided(struct node *node);
 
 /* Starts to claim a PLACE_COPY, or claims one anew that we own. */
 void claim_start(struct place *place, bool insists);
-/* Where strays wait, or for long nobody has asked for what may be the only copy, an heir's too, and
- * we do not own the channel: claims it for that. Not while no other router is there: what goes on
- * may be out of sight. */
+/* Where strays wait, or for long nobody has asked for what may be the only copy, and we do not own
+ * the channel: claims it for that. Not while no other router is there: what goes on may be out of
+ * sight. */
 void claim_for_strays(struct place *place);
 /* The place goes, whatever was under way. */
 void claim_abandon(struct place *place);
@@ -247,7 +247,7 @@ void stray_node_lost(struct place *place, const struct node *node);
 void yield_receive_inquire(struct shard *shard, struct node *node,
                            const struct router_frame *frame);
 void yield_receive_take(struct shard *shard, struct node *node, const struct router_frame *frame);
-/* True while it may still turn out that our own copy is the heir. */
+/* True while the owner whose mirror we are is out of sight, and may be back at once. */
 bool yield_is_undecided(const struct place *place);
 /* Of a place that is being given: the mirror has ended, perhaps; the taker is gone before it had
  * anything. */

@@ -4,8 +4,8 @@
  * title, and sends its subscribers and what it has not committed to the new owner. Subscribers say
  * where they stand, publishes are known by their sequence, so nothing is missed or doubled.
  *
- * A mirror that has just lost its owner knows only after a moment whether it is the heir (node.h).
- * Answers that depend on that wait for it, among the shard's `inquiries`.
+ * A mirror that has just lost its owner out of sight says nothing of what it has for a moment: the
+ * owner may be back at once (node.h). Who asks meanwhile waits, among the shard's `inquiries`.
  */
 #include <string.h>
 
@@ -128,8 +128,7 @@ void yield_receive_take(struct shard *shard, struct node *node, const struct rou
 
 bool yield_is_undecided(const struct place *place)
 {
-    return place->source && place->source_is_owner && place->is_certified &&
-           place->source->fate == NODE_UNDECIDED;
+    return place->source && place->source_is_owner && place->source->fate == NODE_MISSED;
 }
 
 static bool is_asked(const struct router_frame *frame, uint64_t node)

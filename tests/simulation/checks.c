@@ -70,14 +70,13 @@ void say_places(void)
 
             if (place)
                 say("%s %s: role %d, %s/%llu, committed %llu%s, mirror %s state %d at %llu, source "
-                    "%s%s, "
+                    "%s, "
                     "fence %s, floor %llu",
                     router->name, channels[c], place->role, place->lineage.epoch,
                     (unsigned long long)place->history.top, (unsigned long long)place->committed,
                     place->has_title ? " with title" : "",
                     place->mirror ? place->mirror->name : "-", place->mirror_state,
                     (unsigned long long)place->mirrored, place->source ? place->source->name : "-",
-                    place->is_certified ? " certified" : "",
                     place->fence ? place->fence->name : "-",
                     (unsigned long long)place->fence_floor_ms);
         }

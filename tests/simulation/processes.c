@@ -145,6 +145,10 @@ void dial(struct process *process, int address)
     struct event *event;
     struct process probe = {.kind = ROUTER, .place = address};
 
+    if (target && is_refused(process, target)) {
+        tell_died(process, world.now + latency() + latency(), target->id);
+        return;
+    }
     if (is_cut(process, target ? target : &probe) || (target && target->frozen_until > world.now))
         return;
     if (!target) {

@@ -68,12 +68,10 @@ bool owner_has_room(const struct shard *shard, size_t bytes)
 bool owner_is_awaited(const struct place *place)
 {
     for (const struct list *at = place->parked.next; at != &place->parked; at = at->next) {
-        const struct waiting *waiting = container_of(at, struct waiting, link);
-
-        if (waiting->gateway || waiting->kind == WAITING_STRAY)
+        if (container_of(at, struct waiting, link)->gateway)
             return true;
     }
-    return false;
+    return stray_waits(place);
 }
 
 /* Answers. */
@@ -364,7 +362,8 @@ enum owner_turn owner_turn(struct place *place, bool insists, uint64_t *node)
 struct waiting *owner_park(struct place *place, struct shard_link *gateway, enum waiting_kind kind,
                            struct message *message)
 {
-    return wait_for(&place->parked, place, gateway, kind, message);
+    return wait_for(kind == WAITING_STRAY ? &place->strays : &place->parked, place, gateway, kind,
+                    message);
 }
 
 void owner_subscribe(struct shard *shard, struct shard_link *gateway,
@@ -459,8 +458,7 @@ static void serve(const struct waiting *waiting)
     case WAITING_PUBLISH:
         publish(waiting->place, waiting->gateway, waiting->message, waiting->after);
         return;
-    case WAITING_STRAY:
-        stray_publish(waiting->place, waiting->message);
+    case WAITING_STRAY: /* of another list */
         return;
     case WAITING_SUBSCRIBE:
         if (waiting->gateway)
@@ -476,6 +474,7 @@ static void serve(const struct waiting *waiting)
 
 void owner_serve_parked(struct place *place)
 {
+    stray_publish_all(place); /* before what their publishers said later */
     while (!list_is_empty(&place->parked) && place->role == PLACE_OWNED) {
         struct waiting *waiting = of_link(place->parked.next);
 
@@ -486,15 +485,12 @@ void owner_serve_parked(struct place *place)
     }
 }
 
-/* All but strays: no gateway would ask for them again. */
 static void send_all_away(struct list *waitings, uint64_t node)
 {
     for (struct list *at = waitings->next; at != waitings;) {
         struct waiting *waiting = of_link(at);
 
         at = at->next;
-        if (waiting->kind == WAITING_STRAY)
-            continue;
         answer_elsewhere(waiting, node);
         owner_forget(waiting);
     }

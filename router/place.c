@@ -26,6 +26,8 @@ struct place *place_create(const char *name, size_t name_size, struct histories 
     list_init(&place->subscribers);
     list_init(&place->pending);
     list_init(&place->parked);
+    list_init(&place->strays);
+    list_init(&place->stray_sources);
     return place;
 }
 
@@ -49,8 +51,9 @@ void place_count_in(struct place *place, uint64_t *memory)
 void place_destroy(struct place *place)
 {
     assert(list_is_empty(&place->subscribers) && list_is_empty(&place->pending) &&
-           list_is_empty(&place->parked) && !place->claim && !place->source && !place->mirror &&
-           !place->fence);
+           list_is_empty(&place->parked) && list_is_empty(&place->strays) &&
+           list_is_empty(&place->stray_sources) && !place->claim && !place->source &&
+           !place->mirror && !place->fence);
     if (place->memory)
         *place->memory -= place->weight;
     list_remove(&place->link);

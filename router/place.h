@@ -74,9 +74,9 @@ struct place {
     bool source_is_owner;
     bool source_has_title; /* and the title comes with the last entry */
     struct list
-        ack_link; /* in the shard's list of places whose source is to be told what we have */
-    struct node *stray_source; /* another owner, relieved: its messages are parked as strays */
-    uint64_t stray_offset;     /* the last one */
+        ack_link;       /* in the shard's list of places whose source is to be told what we have */
+    struct list strays; /* messages that no history with the title has; see stray.c */
+    struct list stray_sources; /* where more of them come from */
 
     /* What the owner does. */
     struct node *mirror;

@@ -105,7 +105,7 @@ static void drop(struct shard *shard, struct place *place)
 void shard_drop_if_empty(struct shard *shard, struct place *place)
 {
     if (place->role == PLACE_COPY && !place_has_copy(place) && list_is_empty(&place->parked) &&
-        !place->source)
+        !stray_waits(place) && list_is_empty(&place->stray_sources) && !place->source)
         drop(shard, place);
 }
 
@@ -476,7 +476,8 @@ static void look_at_nodes(struct shard *shard)
 static bool is_forgettable(const struct shard *shard, const struct place *place)
 {
     return place->history.count == 0 && list_is_empty(&place->subscribers) &&
-           list_is_empty(&place->pending) && list_is_empty(&place->parked) && !place->claim &&
+           list_is_empty(&place->pending) && list_is_empty(&place->parked) && !stray_waits(place) &&
+           list_is_empty(&place->stray_sources) && !place->claim &&
            presence_is_empty(&place->presence) && !place->taker && !place->source &&
            shard->now_ms - place->used_ms > IDLE_PLACE_MS &&
            (place->role == PLACE_COPY || place->role == PLACE_OWNED);

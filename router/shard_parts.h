@@ -216,6 +216,13 @@ void claim_fate_decided(struct shard *shard);
 void claim_tell_owning(struct shard *shard, struct node *node);
 void claim_offer_all(struct shard *shard);
 
+/* Another owner, relieved, whose messages come in as strays. */
+struct stray_source {
+    struct list link; /* in the place's */
+    struct node *node;
+    uint64_t offset; /* of the last one */
+};
+
 /* stray.c */
 
 /* True where strays wait. */
@@ -224,10 +231,8 @@ bool stray_waits(const struct place *place);
 /* True where a publisher's message of that sequence, or a later one, is among them. */
 bool stray_has(const struct place *place, uint64_t publisher, uint64_t sequence);
 
-/* Publishes one, unless the history has it: the place has the title, and is about to be the owner
- * or to give it away. */
-void stray_publish(struct place *place, const struct message *stray);
-/* The same of all that wait. */
+/* Publishes all that wait, unless the history has them: the place has the title, and is the owner
+ * or about to give it away. */
 void stray_publish_all(struct place *place);
 /* The shard ends. */
 void stray_forget_all(struct place *place);
@@ -235,7 +240,8 @@ void stray_forget_all(struct place *place);
 void stray_doubt(struct place *place);
 /* A better copy is about to take the place of ours: parks what nobody else has. */
 void stray_park_own(struct place *place, const struct router_lineage *better);
-/* A router gave us a copy and its title, and we want no more of it than its strays. */
+/* A router gave us a copy and its title, and we want no more of it than its strays. Several may at
+ * once. */
 void stray_expect(struct place *place, struct node *node, const struct router_frame *frame);
 /* Takes the next message of that copy; false if it is none. */
 bool stray_receive(struct place *place, const struct node *node, struct message *message);

@@ -88,6 +88,72 @@ static void what_was_given_and_is_lost_on_the_way_is_published_when_the_line_is_
     assert_roles("owner mirror -");
 }
 
+/* An owner that a claim of before asked gives its two messages, which are to follow. */
+static void give_room(int from, int to)
+{
+    struct router_frame frame = {
+        .kind = FRAME_GIVEN,
+        .channel = "room",
+        .channel_size = 4,
+        .given = {.lineage = {.generation = 1, .offset = 2}, .has_title = true}};
+
+    snprintf(frame.given.lineage.epoch, sizeof(frame.given.lineage.epoch), "of %d", from);
+    put_frame(from, to, &frame);
+    settle();
+}
+
+static void give_message(int from, int to, uint64_t offset, const char *text)
+{
+    struct message *message = message_create(MESSAGE_TEXT, "room", 4, text, strlen(text));
+
+    message->publisher = processes[from].id;
+    message->sequence = message->offset = offset;
+    put_frame(from, to,
+              &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
+    message_unref(message);
+    settle();
+}
+
+static void strays_of_two_owners_at_once_are_all_published(void **state)
+{
+    (void)state;
+    subscribe(ANN, FIRST);
+    give_room(SECOND, FIRST);
+    give_room(THIRD, FIRST);
+    give_message(SECOND, FIRST, 1, "second's one");
+    give_message(THIRD, FIRST, 1, "third's one");
+    give_message(THIRD, FIRST, 2, "third's two");
+    give_message(SECOND, FIRST, 2, "second's two");
+    assert_heard(ANN, "at A/0, 1:second's one, 2:third's one, 3:third's two, 4:second's two");
+}
+
+/* The rest comes when that owner has them published itself, or is met again. */
+static void
+strays_of_an_owner_that_is_lost_meanwhile_are_published_as_far_as_they_came(void **state)
+{
+    (void)state;
+    subscribe(ANN, FIRST);
+    give_room(THIRD, FIRST);
+    give_message(THIRD, FIRST, 1, "third's one");
+    assert_heard(ANN, "at A/0");
+    cut(THIRD, FIRST);
+    assert_heard(ANN, "1:third's one");
+}
+
+static void stray_that_comes_twice_is_published_once(void **state)
+{
+    (void)state;
+    subscribe(ANN, FIRST);
+    give_room(THIRD, FIRST);
+    give_message(THIRD, FIRST, 1, "one");
+    give_message(THIRD, FIRST, 1, "one");
+    give_message(THIRD, FIRST, 2, "two");
+    give_room(THIRD, FIRST);
+    give_message(THIRD, FIRST, 1, "one");
+    give_message(THIRD, FIRST, 2, "two");
+    assert_heard(ANN, "at A/0, 1:one, 2:two");
+}
+
 /* It was the mirror of the owner, which is none any more. */
 static void title_that_comes_after_the_claim_was_given_up_ends_the_mirror(void **state)
 {
@@ -303,6 +369,10 @@ int main(void)
         CLUSTER_TEST(strays_that_come_after_the_claim_was_given_up_are_kept, start_none),
         CLUSTER_TEST(what_was_given_and_is_lost_on_the_way_is_published_when_the_line_is_back,
                      start_none),
+        CLUSTER_TEST(strays_of_two_owners_at_once_are_all_published, start_three),
+        CLUSTER_TEST(strays_of_an_owner_that_is_lost_meanwhile_are_published_as_far_as_they_came,
+                     start_three),
+        CLUSTER_TEST(stray_that_comes_twice_is_published_once, start_three),
         CLUSTER_TEST(title_that_comes_after_the_claim_was_given_up_ends_the_mirror, start_none),
         CLUSTER_TEST(only_copy_of_a_dead_owner_gets_a_mirror_though_nobody_asks, start_three),
         CLUSTER_TEST(orphan_that_becomes_a_mirror_has_its_messages_published, start_two),

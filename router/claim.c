@@ -16,8 +16,9 @@
 #include "common/memory.h"
 #include "router/shard_parts.h"
 
-#define OFFERS_A_TICK 256
-#define DOUBT_MS      5000 /* others have met by then, and know who goes on */
+#define OFFERS_LEAST 256 /* a tick, of a router that leaves */
+#define OFFERS_MOST  4096
+#define DOUBT_MS     5000 /* others have met by then, and know who goes on */
 
 enum claim_phase {
     CLAIM_INQUIRING, /* until all have answered */
@@ -603,14 +604,29 @@ void claim_receive_offer(struct shard *shard, const struct router_frame *frame)
     shard_drop_if_empty(shard, place);
 }
 
-void claim_offer_all(struct shard *shard)
+/* As many as are taken in a tick, twice over: those who take them set the pace. */
+static unsigned offers_due(struct shard *shard)
 {
-    unsigned left = OFFERS_A_TICK;
+    uint64_t given = metric_read(&shard->stats.given);
+    uint64_t due = 2 * (given - shard->given_before);
 
-    for (struct list *at = shard->places.next; at != &shard->places && left > 0; at = at->next) {
-        struct place *place = container_of(at, struct place, link);
+    shard->given_before = given;
+    if (due < OFFERS_LEAST)
+        return OFFERS_LEAST;
+    return due < OFFERS_MOST ? (unsigned)due : OFFERS_MOST;
+}
+
+void claim_offer_some(struct shard *shard)
+{
+    unsigned left = offers_due(shard);
+
+    /* The list turns, so that those that are not taken do not keep others from being offered. */
+    for (size_t looks = shard->map.count; looks > 0 && left > 0; looks--) {
+        struct place *place = container_of(shard->places.next, struct place, link);
         struct node *best = place->role == PLACE_OWNED ? shard_best_other(shard, place) : NULL;
 
+        list_remove(&place->link);
+        list_append(&shard->places, &place->link);
         if (!best)
             continue;
         left--;

@@ -524,7 +524,7 @@ void shard_tick(struct shard *shard, uint64_t now_ms)
     metric_set(&shard->stats.present, shard->presences.count);
     metric_set(&shard->stats.presence_bytes, shard->presences.memory);
     if (shard->is_leaving)
-        claim_offer_all(shard);
+        claim_offer_some(shard);
     sweep(shard);
     shard_flush(shard);
 }
@@ -550,14 +550,30 @@ void shard_leave(struct shard *shard, uint64_t now_ms)
     send_members_to_all(shard);
 }
 
+/* True where another router could take what we have. */
+static bool has_taker(const struct shard *shard)
+{
+    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
+        const struct node *node = container_of(at, struct node, link);
+
+        if (node->shard_link && !node->is_leaving)
+            return true;
+    }
+    return false;
+}
+
 bool shard_has_left(const struct shard *shard)
 {
     if (!shard->is_leaving)
         return false;
+    if (!has_taker(shard))
+        return true;
+    if (shard->owned_count > 0)
+        return false;
     for (struct list *at = shard->places.next; at != &shard->places; at = at->next) {
         const struct place *place = container_of(at, struct place, link);
 
-        if ((place->role != PLACE_COPY || stray_waits(place)) && shard_best_other(shard, place))
+        if (place->role != PLACE_COPY || stray_waits(place))
             return false;
     }
     return true;

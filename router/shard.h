@@ -115,8 +115,8 @@ struct shard {
     uint64_t place_bytes; /* without subscriptions */
     uint64_t owned_count;
     uint64_t subscription_count;
-    size_t opening; /* mirrors that were asked and are not in sync yet */
-    uint64_t ticked_ms;
+    size_t opening;        /* mirrors that were asked and are not in sync yet */
+    uint64_t given_before; /* channels, while leaving: when others were offered last */
 };
 
 /* `output` and what `settings` points at must outlive the shard. */

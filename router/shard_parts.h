@@ -214,7 +214,8 @@ void claim_node_lost(struct shard *shard, struct node *node);
 /* A node's fate is decided: what waited for that goes on. */
 void claim_fate_decided(struct shard *shard);
 void claim_tell_owning(struct shard *shard, struct node *node);
-void claim_offer_all(struct shard *shard);
+/* Offers channels to those who are to have them when we have left. */
+void claim_offer_some(struct shard *shard);
 
 /* Another owner, relieved, whose messages come in as strays. */
 struct stray_source {

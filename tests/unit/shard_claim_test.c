@@ -390,6 +390,27 @@ static void leaving_router_gives_everything_away(void **state)
     assert_true(metric_read(&shard_of(SECOND)->stats.forks) == 0);
 }
 
+/* Those who take them keep up, so they are offered more and more at once. */
+static void leaving_router_gives_very_many_away_in_time(void **state)
+{
+    const unsigned count = 20000;
+    char channel[16];
+
+    (void)state;
+    settings.place_limit = 2 * (uint64_t)count;
+    add_router(FIRST);
+    for (unsigned i = 1; i <= count; i++) {
+        snprintf(channel, sizeof(channel), "%u", i);
+        publish_as(BOB, FIRST, channel, i, 0, "");
+        processes[BOB].heard.size = 0;
+    }
+    add_router(SECOND);
+    shard_leave(shard_of(FIRST), now_ms);
+    pass((uint64_t)12 * TICK_MS);
+    assert_true(shard_has_left(shard_of(FIRST)));
+    assert_true(shard_of(SECOND)->owned_count == count);
+}
+
 static void leaving_router_serves_until_others_have_taken_over(void **state)
 {
     (void)state;
@@ -465,6 +486,7 @@ int main(void)
         CLUSTER_TEST(split_in_which_one_half_was_idle_loses_nothing, start_two),
         CLUSTER_TEST(router_that_slept_finds_its_channel_taken_and_takes_it_back, start_two),
         CLUSTER_TEST(leaving_router_gives_everything_away, start_three),
+        CLUSTER_TEST(leaving_router_gives_very_many_away_in_time, start_none),
         CLUSTER_TEST(leaving_router_serves_until_others_have_taken_over, start_two),
         CLUSTER_TEST(router_that_leaves_alone_keeps_what_nobody_else_could_have, start_one),
         CLUSTER_TEST(leaving_router_that_lost_sight_of_the_others_acknowledges_nothing, start_two),

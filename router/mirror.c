@@ -12,8 +12,9 @@
 #include "common/memory.h"
 #include "router/shard_parts.h"
 
-#define OPENING_LIMIT 256 /* mirrors under way at once, beside those that publishes wait for */
-#define REFUSAL_LIMIT 20  /* one a tick: after that the owner goes on alone */
+#define OPENING_LIMIT 256  /* mirrors under way at once, beside those that publishes wait for */
+#define REFUSAL_LIMIT 20   /* one a tick: after that the owner goes on alone, */
+#define RETRY_MS      5000 /* and asks once more each time that this is over */
 
 static struct place *of_mirror(struct list *at)
 {
@@ -108,6 +109,15 @@ static void set_fence(struct place *place, struct node *node)
     list_append(&place->shard->fenced, &place->fence_link);
 }
 
+static void set_refused(struct place *place, bool is_refused)
+{
+    struct shard *shard = place->shard;
+
+    shard->refused_count += (uint64_t)is_refused - (uint64_t)place->is_refused;
+    place->is_refused = is_refused;
+    metric_set(&shard->stats.unmirrored, shard->refused_count);
+}
+
 void mirror_want(struct place *place)
 {
     assert(!place->mirror);
@@ -128,6 +138,8 @@ void mirror_open(struct place *place)
     }
     if (place->fence != node && !mirror_is_unfenced(place)) {
         set_state(place, MIRROR_WANTED); /* the one that was lost may be back */
+        if (place->fence)
+            list_remove(&place->wanted_link); /* until mirror_fences_expire() */
         return;
     }
     place->mirror = node;
@@ -151,20 +163,30 @@ void mirror_open_wanted(struct shard *shard)
     /* Each one once: what is refused wants again at the next tick. */
     list_init(&waiting);
     list_append_all(&waiting, &shard->wanted);
-    while (!list_is_empty(&waiting)) {
+    while (!list_is_empty(&waiting) && shard->opening < OPENING_LIMIT) {
         struct place *place = container_of(waiting.next, struct place, wanted_link);
 
         list_remove(&place->wanted_link);
-        if (shard->opening >= OPENING_LIMIT) {
-            list_append(&shard->wanted, &place->wanted_link);
-            continue;
-        }
         mirror_open(place);
         if (place->mirror || place->mirror_state == MIRROR_WANTED)
             continue;
         claim_mirror_changed(place); /* there is nobody left who could be one */
         owner_commit(place);
     }
+    list_append_all(&waiting, &shard->wanted); /* behind those that have waited longer */
+    list_append_all(&shard->wanted, &waiting);
+}
+
+void mirror_retry(struct place *place)
+{
+    struct shard *shard = place->shard;
+
+    if (!place->is_refused || place->role != PLACE_OWNED || place->mirror_state != MIRROR_NONE ||
+        shard->now_ms - place->refused_ms < RETRY_MS || shard->opening >= OPENING_LIMIT ||
+        !shard_best_other(shard, place))
+        return;
+    place->mirror_refusals = REFUSAL_LIMIT - 1;
+    mirror_open(place);
 }
 
 static void send_entry(struct place *place, struct node *node, struct message *message)
@@ -212,6 +234,7 @@ static void become_held(struct place *place)
 {
     set_state(place, MIRROR_HELD);
     place->mirror_refusals = 0;
+    set_refused(place, false);
     claim_mirror_changed(place);
     owner_commit(place);
 }
@@ -227,6 +250,10 @@ static void receive_refusal(struct place *place, uint64_t node)
     }
     place->mirror_refusals++;
     mirror_want(place);
+    if (place->mirror_state == MIRROR_NONE) {
+        set_refused(place, true);
+        place->refused_ms = shard->now_ms;
+    }
     claim_mirror_changed(place);
     owner_commit(place);
 }
@@ -283,6 +310,7 @@ bool mirror_close(struct place *place)
     }
     if (!place->mirror)
         set_state(place, MIRROR_NONE);
+    set_refused(place, false);
     return !place->mirror && mirror_is_unfenced(place);
 }
 
@@ -294,6 +322,7 @@ void mirror_forget(struct place *place)
     }
     release_fence(place);
     set_state(place, MIRROR_NONE);
+    set_refused(place, false);
 }
 
 void mirror_receive_closed(struct place *place, struct node *node)
@@ -304,8 +333,22 @@ void mirror_receive_closed(struct place *place, struct node *node)
     claim_mirror_changed(place);
 }
 
+/* True where a fence that places wait for is passed, by its node at least. */
+static bool any_fence_is_passed(const struct shard *shard)
+{
+    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
+        const struct node *node = container_of(at, struct node, link);
+
+        if (node->fenced > 0 && node_fence_is_passed(node, shard->now_ms))
+            return true;
+    }
+    return false;
+}
+
 void mirror_fences_expire(struct shard *shard)
 {
+    if (!any_fence_is_passed(shard))
+        return;
     for (struct list *at = shard->fenced.next; at != &shard->fenced;) {
         struct place *place = container_of(at, struct place, fence_link);
 
@@ -315,6 +358,8 @@ void mirror_fences_expire(struct shard *shard)
         if (place->fence &&
             (place->fence != place->mirror || node_fence_is_passed(place->fence, shard->now_ms)))
             release_fence(place);
+        if (place->mirror_state == MIRROR_WANTED && list_is_empty(&place->wanted_link))
+            list_append(&shard->wanted, &place->wanted_link);
         claim_mirror_changed(place);
         owner_commit(place);
     }

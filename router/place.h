@@ -84,6 +84,8 @@ struct place {
     struct list wanted_link; /* in the shard's list of places that want a mirror */
     enum mirror_state mirror_state;
     unsigned mirror_refusals;
+    bool is_refused;     /* the last one that was asked would not hold it: it has none for that */
+    uint64_t refused_ms; /* when it said so */
     uint64_t mirror_target;  /* MIRROR_SYNCING: held from here on */
     uint64_t mirrored;       /* the mirror has all up to here */
     uint64_t committed;      /* so does every subscriber */

@@ -495,6 +495,7 @@ static void sweep(struct shard *shard)
         list_remove(&place->link);
         list_append(&shard->places, &place->link);
         claim_for_strays(place);
+        mirror_retry(place);
         if (!is_forgettable(shard, place))
             continue;
         mirror_forget(place);

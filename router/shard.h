@@ -77,6 +77,7 @@ struct shard_stats {
     struct metric presence_bytes;
     struct metric published;  /* committed publishes */
     struct metric alone;      /* of them, those that no other router holds */
+    struct metric unmirrored; /* owned channels that the router which should hold them refused */
     struct metric duplicates; /* repeated publishes */
     struct metric refused;    /* publishes and requests that were refused for room */
     struct metric delivered;  /* messages to gateways */
@@ -114,6 +115,7 @@ struct shard {
     uint64_t waiting_bytes;
     uint64_t place_bytes; /* without subscriptions */
     uint64_t owned_count;
+    uint64_t refused_count; /* owned channels that have no mirror because it refused */
     uint64_t subscription_count;
     size_t opening;        /* mirrors that were asked and are not in sync yet */
     uint64_t given_before; /* channels, while leaving: when others were offered last */

@@ -149,6 +149,8 @@ void mirror_want(struct place *place);
 void mirror_open(struct place *place);
 /* Asks those that places want, as many as may be under way. */
 void mirror_open_wanted(struct shard *shard);
+/* Asks once more a router that would hold no copy, if that was a while ago. */
+void mirror_retry(struct place *place);
 /* A message was appended. */
 void mirror_append(struct place *place, struct message *message);
 /* Asks the mirror to be none any more; true if nothing need be waited for. */

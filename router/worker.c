@@ -19,12 +19,13 @@
 #include "common/router_link_memory.h"
 #include "common/tls_context.h"
 
-#define LISTEN_BACKLOG  1024
-#define TICK_MS         50
-#define OPEN_LIMIT_MS   2000
-#define WEIGH_MS        1000
-#define REFUSAL_LOG_MS  1000
-#define REFUSALS_LOGGED 10 /* in that time */
+#define LISTEN_BACKLOG    1024
+#define TICK_MS           50
+#define OPEN_LIMIT_MS     2000
+#define WEIGH_MS          1000
+#define REFUSAL_LOG_MS    1000
+#define UNMIRRORED_LOG_MS 10000
+#define REFUSALS_LOGGED   10 /* in that time */
 
 /* A connection that was accepted or dialed. */
 struct peer_link {
@@ -97,6 +98,26 @@ static void log_alone(struct unit *unit)
                   log_number("shard", unit->number));
     else
         log_event(LOG_INFO, log_name("another router is connected"),
+                  log_number("shard", unit->number));
+}
+
+/* A router that is full refuses copies now and then, and each second it may be another channel. */
+static void log_unmirrored(struct unit *unit)
+{
+    uint64_t count = metric_read(&unit->shard.stats.unmirrored);
+    uint64_t now_ms = now_of(unit->worker);
+
+    if ((count > 0) == unit->has_unmirrored ||
+        (unit->unmirrored_told_ms > 0 && now_ms - unit->unmirrored_told_ms < UNMIRRORED_LOG_MS))
+        return;
+    unit->has_unmirrored = count > 0;
+    unit->unmirrored_told_ms = now_ms;
+    if (count > 0)
+        log_event(LOG_WARNING,
+                  log_name("another router refuses channels: their messages are held here alone"),
+                  log_number("shard", unit->number), log_number("channels", (int64_t)count));
+    else
+        log_event(LOG_INFO, log_name("no channel is refused by another router any more"),
                   log_number("shard", unit->number));
 }
 
@@ -477,8 +498,10 @@ static void on_tick(struct waiter *waiter)
 {
     struct worker *worker = container_of(waiter, struct worker, tick);
 
-    for (unsigned i = 0; i < worker->unit_count; i++)
+    for (unsigned i = 0; i < worker->unit_count; i++) {
         shard_tick(&worker->units[i].shard, now_of(worker));
+        log_unmirrored(&worker->units[i]);
+    }
     weigh_links(worker);
     measure_queues(worker);
     report_if_left(worker);

@@ -31,7 +31,9 @@ struct unit {
     struct router_dialer dialer;
     struct list links; /* struct peer_link */
     bool is_open;
-    bool is_alone; /* no other router is linked, though some should be */
+    bool is_alone;       /* no other router is linked, though some should be */
+    bool has_unmirrored; /* one is, and refuses to hold some channels; as the log has it */
+    uint64_t unmirrored_told_ms;
 };
 
 struct worker {

@@ -44,7 +44,7 @@ struct claim {
     bool is_for_strays; /* not for gateways: the channel goes back when they are published */
     bool is_new;        /* whoever wants it is not parked yet */
     bool has_wanted;    /* CLAIM_SETTLING: a mirror was looked for */
-    bool has_newcomer;  /* past asking: a router is there now that was not asked */
+    bool has_changed;   /* a router came past asking, or one that was asked went */
     bool is_stale;      /* another owner turned up when we were past asking: claim again */
     struct node *giver;
     size_t count;
@@ -87,7 +87,7 @@ static void ask_all(struct place *place)
     claim->count = 0;
     claim->giver = NULL;
     claim->has_wanted = false;
-    claim->has_newcomer = false;
+    claim->has_changed = false;
     claim->is_stale = false;
     for (struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
         struct node *node = container_of(at, struct node, link);
@@ -325,7 +325,7 @@ static bool is_for_nobody(const struct place *place)
 
 static void settle_or_wait(struct place *place)
 {
-    if (!place->has_title && place->claim->has_newcomer) {
+    if (!place->has_title && place->claim->has_changed) {
         ask_all(place);
     } else if (!place->has_title && must_wait_for_others(place->shard)) {
         hold(place);
@@ -494,7 +494,7 @@ void claim_node_up(struct shard *shard, struct node *node)
 
         at = at->next;
         if (place->claim && place->claim->phase != CLAIM_INQUIRING)
-            place->claim->has_newcomer = true;
+            place->claim->has_changed = true;
         else if (place->claim && add_asked(place->claim, node))
             inquire(place, node);
         if (!(place->role == PLACE_OWNED || claim_is_settling(place)) || place->mirror)
@@ -525,6 +525,7 @@ void claim_node_lost(struct shard *shard, struct node *node)
         stray_node_lost(place, node);
         if (claim) {
             forget_answer(place, node);
+            claim->has_changed = true; /* another one may know it to live */
             if (claim->phase == CLAIM_INQUIRING)
                 proceed(place);
             else if (claim->phase != CLAIM_SETTLING && claim->giver == node)

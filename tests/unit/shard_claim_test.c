@@ -150,6 +150,23 @@ static void copy_that_was_given_without_a_title_is_forked(void **state)
     assert_int_equal(metric_read(&shard_of(FIRST)->stats.failovers), 1); /* it met no SECOND */
 }
 
+/* THIRD loses sight of the owner, whom it has asked, too; its mirror sees it yet. */
+static void copy_is_not_forked_before_those_who_see_its_owner_were_asked(void **state)
+{
+    (void)state;
+    subscribe(BOB, FIRST);
+    publish(BOB, FIRST, "one");
+    assert_roles("owner mirror -");
+    hold(FIRST, THIRD);
+    hold(SECOND, THIRD);
+    subscribe_to(ANN, THIRD, "room", 'A', 1, true);
+    cut(FIRST, THIRD);
+    tell_dead(THIRD, processes[FIRST].id);
+    let_go(SECOND, THIRD);
+    assert_heard(ANN, "moved to 1");
+    assert_roles("owner mirror copy");
+}
+
 static void claim_goes_on_where_one_that_was_asked_dies(void **state)
 {
     (void)state;
@@ -474,6 +491,7 @@ int main(void)
         CLUSTER_TEST(owner_whose_taker_dies_before_it_had_all_goes_on, start_none),
         CLUSTER_TEST(copy_whose_title_was_lost_on_the_way_forks_and_loses_nothing, start_none),
         CLUSTER_TEST(copy_that_was_given_without_a_title_is_forked, start_none),
+        CLUSTER_TEST(copy_is_not_forked_before_those_who_see_its_owner_were_asked, start_three),
         CLUSTER_TEST(claim_goes_on_where_one_that_was_asked_dies, start_none),
         CLUSTER_TEST(router_that_gateways_insist_on_takes_the_channel, start_two),
         CLUSTER_TEST(channel_that_gateways_insisted_on_stays_where_it_went, start_two),

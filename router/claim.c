@@ -119,7 +119,7 @@ void claim_start(struct place *place, bool insists)
     claim->is_new = true;
     place->claim = claim;
     place->yielded_to = 0;
-    shard_set_role(place, PLACE_CLAIMING);
+    places_set_role(place, PLACE_CLAIMING);
     ask_all(place);
     if (place->claim)
         place->claim->is_new = false;
@@ -132,7 +132,7 @@ void claim_for_strays(struct place *place)
                        shard->now_ms - place->unsure_ms >= DOUBT_MS;
 
     if (place->role != PLACE_COPY || !(is_doubtful || stray_waits(place)) ||
-        !shard_best_other(shard, place))
+        !nodes_best_other(shard, place))
         return;
     place->unsure_ms = shard->now_ms;
     claim_start(place, true);
@@ -145,7 +145,7 @@ static void end_claim(struct place *place, enum place_role role)
     list_remove(&place->claim->held_link);
     memory_free(place->claim);
     place->claim = NULL;
-    shard_set_role(place, role);
+    places_set_role(place, role);
 }
 
 void claim_abandon(struct place *place)
@@ -153,7 +153,7 @@ void claim_abandon(struct place *place)
     if (place->claim)
         end_claim(place, PLACE_COPY);
     place->taker = NULL;
-    shard_set_role(place, PLACE_COPY);
+    places_set_role(place, PLACE_COPY);
 }
 
 bool claim_insists(const struct place *place)
@@ -232,7 +232,7 @@ static void finish(struct place *place)
 {
     bool is_stale = place->claim->is_stale;
     bool is_for_strays = place->claim->is_for_strays;
-    struct node *best = shard_best(place->shard, place);
+    struct node *best = nodes_best(place->shard, place);
 
     place->committed = place->history.top;
     end_claim(place, PLACE_OWNED);
@@ -263,18 +263,6 @@ static void settle_on(struct place *place)
         finish(place);
 }
 
-/* True unless all that were ever here and are not now are taken for dead. */
-static bool owner_may_live(const struct shard *shard)
-{
-    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        const struct node *node = container_of(at, struct node, link);
-
-        if (!node->shard_link && !node->is_leaving && !node->is_dead)
-            return true;
-    }
-    return false;
-}
-
 static void settle(struct place *place)
 {
     struct shard *shard = place->shard;
@@ -285,7 +273,8 @@ static void settle(struct place *place)
     place_cut_short(place);
     if (!place->has_title) {
         if (place_has_copy(place))
-            metric_add(owner_may_live(shard) ? &shard->stats.forks : &shard->stats.failovers, 1);
+            metric_add(nodes_may_any_live(shard) ? &shard->stats.forks : &shard->stats.failovers,
+                       1);
         shard_fresh_epoch(shard, epoch);
         place_fork(place, epoch);
     }
@@ -301,18 +290,6 @@ static void hold(struct place *place)
     list_append(&place->shard->held, &claim->held_link);
 }
 
-/* True while a router whose line has broken may be back at once, with more than we have. */
-static bool must_wait_for_others(const struct shard *shard)
-{
-    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        const struct node *node = container_of(at, struct node, link);
-
-        if (!node->shard_link && !node->is_leaving && !node_fence_is_passed(node, shard->now_ms))
-            return true;
-    }
-    return false;
-}
-
 /* Without the title the claim would end in a fork, which is for those who wait for it, or for the
  * sake of a copy that is the only one by all we know. */
 static bool is_for_nobody(const struct place *place)
@@ -320,14 +297,14 @@ static bool is_for_nobody(const struct place *place)
     const struct claim *claim = place->claim;
 
     return !claim->is_new && !owner_is_awaited(place) &&
-           !(claim->is_for_strays && !owner_may_live(place->shard));
+           !(claim->is_for_strays && !nodes_may_any_live(place->shard));
 }
 
 static void settle_or_wait(struct place *place)
 {
     if (!place->has_title && place->claim->has_changed) {
         ask_all(place);
-    } else if (!place->has_title && must_wait_for_others(place->shard)) {
+    } else if (!place->has_title && nodes_may_any_return(place->shard)) {
         hold(place);
     } else if (!place->has_title && is_for_nobody(place)) {
         claim_give_up(place, place->shard->settings.node);
@@ -404,7 +381,7 @@ void claim_receive_head(struct place *place, struct node *node, const struct rou
         return;
     if (frame->head.state == HEAD_REFUSED) {
         claim_give_up(place, frame->head.node);
-        shard_drop_if_empty(place->shard, place);
+        places_drop_if_empty(place->shard, place);
         return;
     }
     for (size_t i = 0; i < claim->count; i++) {
@@ -442,7 +419,7 @@ void claim_relieved(struct place *place, const struct node *node)
 
 void claim_receive_given(struct shard *shard, struct node *node, const struct router_frame *frame)
 {
-    struct place *place = shard_find_or_create(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find_or_create(shard, frame->channel, frame->channel_size);
     struct claim *claim = place ? place->claim : NULL;
     bool is_ours = claim && claim->id == frame->given.claim && claim->giver == node;
     const struct router_lineage *lineage = &frame->given.lineage;
@@ -583,9 +560,9 @@ void claim_receive_owning(struct shard *shard, struct node *node, const struct r
 {
     for (size_t i = 0; i < frame->owning.count; i++) {
         const char *channel = frame->owning.channels[i];
-        struct place *place = shard_find(shard, channel, strlen(channel));
+        struct place *place = places_find(shard, channel, strlen(channel));
 
-        if (!place || !is_owned(place) || !shard_ranks(shard, place, NULL, node))
+        if (!place || !is_owned(place) || !nodes_rank(shard, place, NULL, node))
             continue;
         if (place->role == PLACE_OWNED || place->role == PLACE_COPY)
             claim_start(place, false);
@@ -596,13 +573,13 @@ void claim_receive_owning(struct shard *shard, struct node *node, const struct r
 
 void claim_receive_offer(struct shard *shard, const struct router_frame *frame)
 {
-    struct place *place = shard_find_or_create(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find_or_create(shard, frame->channel, frame->channel_size);
 
     if (!place)
         return;
-    if (place->role == PLACE_COPY && !shard_best(shard, place))
+    if (place->role == PLACE_COPY && !nodes_best(shard, place))
         claim_start(place, false);
-    shard_drop_if_empty(shard, place);
+    places_drop_if_empty(shard, place);
 }
 
 /* As many as are taken in a tick, twice over: those who take them set the pace. */
@@ -624,7 +601,7 @@ void claim_offer_some(struct shard *shard)
     /* The list turns, so that those that are not taken do not keep others from being offered. */
     for (size_t looks = shard->map.count; looks > 0 && left > 0; looks--) {
         struct place *place = container_of(shard->places.next, struct place, link);
-        struct node *best = place->role == PLACE_OWNED ? shard_best_other(shard, place) : NULL;
+        struct node *best = place->role == PLACE_OWNED ? nodes_best_other(shard, place) : NULL;
 
         list_remove(&place->link);
         list_append(&shard->places, &place->link);

@@ -121,7 +121,7 @@ static void set_refused(struct place *place, bool is_refused)
 void mirror_want(struct place *place)
 {
     assert(!place->mirror);
-    if (shard_best_other(place->shard, place) && place->mirror_refusals < REFUSAL_LIMIT)
+    if (nodes_best_other(place->shard, place) && place->mirror_refusals < REFUSAL_LIMIT)
         set_state(place, MIRROR_WANTED);
     else
         set_state(place, MIRROR_NONE);
@@ -130,7 +130,7 @@ void mirror_want(struct place *place)
 void mirror_open(struct place *place)
 {
     struct shard *shard = place->shard;
-    struct node *node = shard_best_other(shard, place);
+    struct node *node = nodes_best_other(shard, place);
 
     if (!node) {
         set_state(place, MIRROR_NONE);
@@ -183,7 +183,7 @@ void mirror_retry(struct place *place)
 
     if (!place->is_refused || place->role != PLACE_OWNED || place->mirror_state != MIRROR_NONE ||
         shard->now_ms - place->refused_ms < RETRY_MS || shard->opening >= OPENING_LIMIT ||
-        !shard_best_other(shard, place))
+        !nodes_best_other(shard, place))
         return;
     place->mirror_refusals = REFUSAL_LIMIT - 1;
     mirror_open(place);
@@ -423,8 +423,8 @@ static uint64_t owner_instead(struct place *place, const struct node *node)
     case PLACE_YIELDING:
         return shard->settings.node;
     case PLACE_OWNED: /* two owners: the better one claims the channel anew */
-        return !shard->is_leaving && shard_ranks(shard, place, NULL, node) ? shard->settings.node
-                                                                           : node->id;
+        return !shard->is_leaving && nodes_rank(shard, place, NULL, node) ? shard->settings.node
+                                                                          : node->id;
     case PLACE_COPY:
         break;
     }
@@ -436,7 +436,7 @@ static uint64_t owner_instead(struct place *place, const struct node *node)
 
 void mirror_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame)
 {
-    struct place *place = shard_find_or_create(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find_or_create(shard, frame->channel, frame->channel_size);
     uint64_t other = place ? owner_instead(place, node) : 0;
 
     if (!place || other) {
@@ -470,7 +470,7 @@ void mirror_receive_close(struct place *place, struct node *node, const struct r
                                           .channel_size = place->name_size});
     } else if (is_ours && place->role == PLACE_COPY) {
         place_forget(place);
-        shard_drop_if_empty(shard, place);
+        places_drop_if_empty(shard, place);
     }
 }
 

@@ -327,9 +327,9 @@ static void publish(struct place *place, struct shard_link *gateway, struct mess
  * where we hold its title: nobody else can own it then. */
 static bool is_elsewhere(struct shard *shard, const struct place *place, uint64_t *node)
 {
-    struct node *taker = place->yielded_to ? shard_node(shard, place->yielded_to) : NULL;
+    struct node *taker = place->yielded_to ? nodes_find(shard, place->yielded_to) : NULL;
     struct node *best =
-        taker && taker->shard_link && !taker->is_leaving ? taker : shard_best(shard, place);
+        taker && taker->shard_link && !taker->is_leaving ? taker : nodes_best(shard, place);
 
     if (!best || place->has_title)
         return false;
@@ -373,8 +373,8 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
     struct waiting *waiting;
     uint64_t node = 0;
 
-    if (!owner_has_room(shard, 0) || !shard_has_place_room(shard) ||
-        !(place = shard_find_or_create(shard, frame->channel, frame->channel_size))) {
+    if (!owner_has_room(shard, 0) || !places_have_room(shard) ||
+        !(place = places_find_or_create(shard, frame->channel, frame->channel_size))) {
         refuse_for_room(shard, gateway, frame, 0);
         return;
     }
@@ -391,7 +391,7 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
         return;
     case TURN_AWAY:
         send_moved(shard, gateway, place->name, place->name_size, node);
-        shard_drop_if_empty(shard, place);
+        places_drop_if_empty(shard, place);
         return;
     }
 }
@@ -399,7 +399,7 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
 void owner_unsubscribe(struct shard *shard, struct shard_link *gateway,
                        const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
     struct subscriber *subscriber;
 
     if (!place)
@@ -431,7 +431,7 @@ void owner_publish(struct shard *shard, struct shard_link *gateway,
         return;
     }
     if (!owner_has_room(shard, message->data_size) ||
-        !(place = shard_find_or_create(shard, frame->channel, frame->channel_size))) {
+        !(place = places_find_or_create(shard, frame->channel, frame->channel_size))) {
         refuse_for_room(shard, gateway, frame, message->sequence);
         return;
     }
@@ -447,7 +447,7 @@ void owner_publish(struct shard *shard, struct shard_link *gateway,
     case TURN_AWAY:
         send_refused(shard, gateway, place->name, place->name_size, message->sequence, REASON_MOVED,
                      node);
-        shard_drop_if_empty(shard, place);
+        places_drop_if_empty(shard, place);
         return;
     }
 }

@@ -1,6 +1,5 @@
 /*
- * Links and time; who is linked, and who ranks before whom. What a frame means is in owner.c,
- * ask.c, mirror.c and claim.c.
+ * Links and time. What a frame means is in owner.c, ask.c, mirror.c and claim.c.
  *
  * A process that stood still (a debugger, a virtual machine that was moved, SIGSTOP) wakes up in a
  * world that has given it up, and must not conclude from its own sleep that the others are silent.
@@ -20,11 +19,6 @@
 
 #define STALL_MS       400   /* between two events; a tick comes every 50 ms */
 #define FORGET_NODE_MS 60000 /* after which a node that is gone is forgotten */
-#define IDLE_PLACE_MS  10000 /* a place without subscribers and history is kept for so long */
-#define SWEEP_SHARE    200   /* of the places, looked at in one tick */
-#define SWEEP_LEAST    500
-
-#define SUBSCRIPTION_BYTES (sizeof(struct subscriber) + 16) /* and the allocator's */
 
 /* Time. */
 
@@ -52,123 +46,6 @@ static void advance(struct shard *shard, uint64_t now_ms)
     shard->now_ms = now_ms;
     if (now_ms - before > STALL_MS)
         hear_all(shard);
-}
-
-/* Places. */
-
-static struct place *of_entry(struct map_entry *entry)
-{
-    return container_of(entry, struct place, entry);
-}
-
-struct place *shard_find(struct shard *shard, const char *name, size_t name_size)
-{
-    struct map_entry *entry = map_find(&shard->map, name, name_size);
-
-    return entry ? of_entry(entry) : NULL;
-}
-
-uint64_t shard_place_bytes(const struct shard *shard)
-{
-    return shard->place_bytes + shard->subscription_count * SUBSCRIPTION_BYTES;
-}
-
-bool shard_has_place_room(const struct shard *shard)
-{
-    return shard->settings.place_limit_bytes == 0 ||
-           shard_place_bytes(shard) < shard->settings.place_limit_bytes;
-}
-
-struct place *shard_find_or_create(struct shard *shard, const char *name, size_t name_size)
-{
-    struct place *place = shard_find(shard, name, name_size);
-
-    if (place || shard->map.count >= shard->settings.place_limit || !shard_has_place_room(shard))
-        return place;
-    place = place_create(name, name_size, &shard->histories, &shard->presences);
-    place->shard = shard;
-    place_count_in(place, &shard->place_bytes);
-    place->used_ms = shard->now_ms;
-    map_insert(&shard->map, &place->entry, place->name, place->name_size);
-    list_append(&shard->places, &place->link);
-    metric_set(&shard->stats.places, shard->map.count);
-    return place;
-}
-
-static void drop(struct shard *shard, struct place *place)
-{
-    map_remove(&shard->map, &place->entry);
-    place_destroy(place);
-    metric_set(&shard->stats.places, shard->map.count);
-}
-
-void shard_drop_if_empty(struct shard *shard, struct place *place)
-{
-    if (place->role == PLACE_COPY && !place_has_copy(place) && list_is_empty(&place->parked) &&
-        !stray_waits(place) && list_is_empty(&place->stray_sources) && !place->source)
-        drop(shard, place);
-}
-
-void shard_set_role(struct place *place, enum place_role role)
-{
-    struct shard *shard = place->shard;
-    bool was_owned = place->role == PLACE_OWNED;
-
-    place->role = role;
-    shard->owned_count += (uint64_t)(role == PLACE_OWNED) - (uint64_t)was_owned;
-    metric_set(&shard->stats.owned, shard->owned_count);
-}
-
-/* Nodes. */
-
-struct node *shard_node(struct shard *shard, uint64_t id)
-{
-    for (struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        struct node *node = container_of(at, struct node, link);
-
-        if (node->id == id)
-            return node;
-    }
-    return NULL;
-}
-
-uint64_t shard_node_id(const struct shard *shard, const struct node *node)
-{
-    return node ? node->id : shard->settings.node;
-}
-
-bool shard_ranks(const struct shard *shard, const struct place *place, const struct node *one,
-                 const struct node *other)
-{
-    uint64_t first = placement_score(one ? one->seed : shard->seed, place->name, place->name_size);
-    uint64_t second =
-        placement_score(other ? other->seed : shard->seed, place->name, place->name_size);
-
-    return first != second ? first > second
-                           : shard_node_id(shard, one) > shard_node_id(shard, other);
-}
-
-struct node *shard_best_other(const struct shard *shard, const struct place *place)
-{
-    struct node *best = NULL;
-
-    for (struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        struct node *node = container_of(at, struct node, link);
-
-        if (node->shard_link && !node->is_leaving &&
-            (!best || shard_ranks(shard, place, node, best)))
-            best = node;
-    }
-    return best;
-}
-
-struct node *shard_best(const struct shard *shard, const struct place *place)
-{
-    struct node *other = shard_best_other(shard, place);
-
-    if (!other || shard->is_leaving)
-        return other;
-    return shard_ranks(shard, place, other, NULL) ? other : NULL;
 }
 
 /* Sending. */
@@ -268,7 +145,7 @@ void shard_gateway_up(struct shard *shard, struct shard_link *link, uint64_t id,
 void shard_peer_up(struct shard *shard, struct shard_link *link, uint64_t id, const char *name,
                    const char *address, uint64_t now_ms)
 {
-    struct node *node = shard_node(shard, id);
+    struct node *node = nodes_find(shard, id);
 
     advance(shard, now_ms);
     if (!node) {
@@ -305,7 +182,7 @@ void shard_link_down(struct shard *shard, struct shard_link *link, uint64_t now_
 
 void shard_node_died(struct shard *shard, uint64_t id, uint64_t now_ms)
 {
-    struct node *node = shard_node(shard, id);
+    struct node *node = nodes_find(shard, id);
 
     advance(shard, now_ms);
     if (!node || node->shard_link || node->is_dead)
@@ -352,7 +229,7 @@ static bool receive_from_gateway(struct shard *shard, struct shard_link *link,
 static bool receive_about_place(struct shard *shard, struct node *node,
                                 const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
 
     switch (frame->kind) {
     case FRAME_HEAD:
@@ -472,38 +349,6 @@ static void look_at_nodes(struct shard *shard)
         claim_fate_decided(shard);
 }
 
-/* True for a place of which nobody wants anything: its history is gone, and so may it be. */
-static bool is_forgettable(const struct shard *shard, const struct place *place)
-{
-    return place->history.count == 0 && list_is_empty(&place->subscribers) &&
-           list_is_empty(&place->pending) && list_is_empty(&place->parked) && !stray_waits(place) &&
-           list_is_empty(&place->stray_sources) && !place->claim &&
-           presence_is_empty(&place->presence) && !place->taker && !place->source &&
-           shard->now_ms - place->used_ms > IDLE_PLACE_MS &&
-           (place->role == PLACE_COPY || place->role == PLACE_OWNED);
-}
-
-static void sweep(struct shard *shard)
-{
-    size_t left = shard->map.count / SWEEP_SHARE + SWEEP_LEAST;
-
-    if (left > shard->map.count)
-        left = shard->map.count;
-    while (left-- > 0) {
-        struct place *place = container_of(shard->places.next, struct place, link);
-
-        list_remove(&place->link);
-        list_append(&shard->places, &place->link);
-        claim_for_strays(place);
-        mirror_retry(place);
-        if (!is_forgettable(shard, place))
-            continue;
-        mirror_forget(place);
-        shard_set_role(place, PLACE_COPY);
-        drop(shard, place);
-    }
-}
-
 void shard_tick(struct shard *shard, uint64_t now_ms)
 {
     advance(shard, now_ms);
@@ -520,13 +365,13 @@ void shard_tick(struct shard *shard, uint64_t now_ms)
     histories_expire(&shard->histories, shard->now_ms);
     metric_set(&shard->stats.history_bytes, shard->histories.memory);
     metric_set(&shard->stats.evicted, shard->histories.evicted);
-    metric_set(&shard->stats.place_bytes, shard_place_bytes(shard));
+    metric_set(&shard->stats.place_bytes, places_bytes(shard));
     presences_expire(&shard->presences, shard->now_ms);
     metric_set(&shard->stats.present, shard->presences.count);
     metric_set(&shard->stats.presence_bytes, shard->presences.memory);
     if (shard->is_leaving)
         claim_offer_some(shard);
-    sweep(shard);
+    places_sweep(shard);
     shard_flush(shard);
 }
 
@@ -551,23 +396,11 @@ void shard_leave(struct shard *shard, uint64_t now_ms)
     send_members_to_all(shard);
 }
 
-/* True where another router could take what we have. */
-static bool has_taker(const struct shard *shard)
-{
-    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        const struct node *node = container_of(at, struct node, link);
-
-        if (node->shard_link && !node->is_leaving)
-            return true;
-    }
-    return false;
-}
-
 bool shard_has_left(const struct shard *shard)
 {
     if (!shard->is_leaving)
         return false;
-    if (!has_taker(shard))
+    if (!nodes_any_taker(shard))
         return true;
     if (shard->owned_count > 0)
         return false;
@@ -621,7 +454,7 @@ void shard_deinit(struct shard *shard)
         claim_abandon(place);
         mirror_detach(place);
         mirror_forget(place);
-        drop(shard, place);
+        places_drop(shard, place);
     }
     claim_fate_decided(shard);
     while (!list_is_empty(&shard->nodes))

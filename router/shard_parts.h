@@ -1,6 +1,6 @@
-/* What the files of a shard tell each other: shard.c (links, time, who is who), owner.c (requests,
- * publishing, delivery), ask.c (presence and history), mirror.c (copies at other routers), claim.c
- * and yield.c (who owns what), stray.c (what two owners leave behind). */
+/* What the files of a shard tell each other: shard.c (links, time), places.c and nodes.c (what and
+ * whom it knows), owner.c (requests, publishing), ask.c (presence and history), mirror.c (copies at
+ * other routers), claim.c and yield.c (who owns what), stray.c (what two owners leave behind). */
 #ifndef ROUTER_SHARD_PARTS_H
 #define ROUTER_SHARD_PARTS_H
 
@@ -43,39 +43,59 @@ struct waiting {
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
 };
 
-/* shard.c */
+/* places.c */
 
 /* The place of that name, or NULL. */
-struct place *shard_find(struct shard *shard, const char *name, size_t name_size);
+struct place *places_find(struct shard *shard, const char *name, size_t name_size);
 
 /* The same, created if need be; NULL where there are too many. */
+struct place *places_find_or_create(struct shard *shard, const char *name, size_t name_size);
+
 /* What channels and subscriptions take. */
-uint64_t shard_place_bytes(const struct shard *shard);
+uint64_t places_bytes(const struct shard *shard);
 
 /* True where there may be more of them. */
-bool shard_has_place_room(const struct shard *shard);
+bool places_have_room(const struct shard *shard);
 
-struct place *shard_find_or_create(struct shard *shard, const char *name, size_t name_size);
+/* Frees a place that is nothing to anybody. */
+void places_drop(struct shard *shard, struct place *place);
 
-/* Frees a place that holds nothing and is nothing to anybody. */
-void shard_drop_if_empty(struct shard *shard, struct place *place);
+/* The same, if it holds nothing and is nothing to anybody. */
+void places_drop_if_empty(struct shard *shard, struct place *place);
 
-void shard_set_role(struct place *place, enum place_role role);
+void places_set_role(struct place *place, enum place_role role);
 
-struct node *shard_node(struct shard *shard, uint64_t id);
+/* Looks at the next few: what they wait for that only time brings, and whether they may go. */
+void places_sweep(struct shard *shard);
+
+/* nodes.c */
+
+struct node *nodes_find(struct shard *shard, uint64_t id);
+
+/* Its id; our own where `node` is NULL. */
+uint64_t nodes_id(const struct shard *shard, const struct node *node);
 
 /* True where `one` (NULL: ourselves) is the better place for the channel. */
-bool shard_ranks(const struct shard *shard, const struct place *place, const struct node *one,
-                 const struct node *other);
+bool nodes_rank(const struct shard *shard, const struct place *place, const struct node *one,
+                const struct node *other);
 
 /* The best router for the channel of those that are linked and not leaving; NULL: ourselves. A
  * router that is leaving itself is best only where there is no other. */
-struct node *shard_best(const struct shard *shard, const struct place *place);
+struct node *nodes_best(const struct shard *shard, const struct place *place);
 
 /* The best other router for the channel, or NULL where there is none. */
-struct node *shard_best_other(const struct shard *shard, const struct place *place);
+struct node *nodes_best_other(const struct shard *shard, const struct place *place);
 
-uint64_t shard_node_id(const struct shard *shard, const struct node *node);
+/* True where another router could take what we have. */
+bool nodes_any_taker(const struct shard *shard);
+
+/* True unless all that were ever here and are not now are taken for dead. */
+bool nodes_may_any_live(const struct shard *shard);
+
+/* True while a router whose line has broken may be back at once, with more than we have. */
+bool nodes_may_any_return(const struct shard *shard);
+
+/* shard.c */
 
 void shard_send(struct shard *shard, struct node *node, const struct router_frame *frame);
 void shard_send_link(struct shard *shard, struct shard_link *link,

@@ -263,7 +263,7 @@ static bool is_well(void)
             return false;
         for (int j = 0; j < world.router_count; j++) {
             const struct node *node =
-                world.routers[j] ? shard_node((struct shard *)&router->shard, world.routers[j]->id)
+                world.routers[j] ? nodes_find((struct shard *)&router->shard, world.routers[j]->id)
                                  : NULL;
 
             if (j != i && (!node || !node->shard_link))

@@ -84,7 +84,7 @@ struct place *place_of(const struct process *router, int channel)
 {
     const char *name = channels[channel];
 
-    return shard_find((struct shard *)&router->shard, name, strlen(name));
+    return places_find((struct shard *)&router->shard, name, strlen(name));
 }
 
 static void bury(struct process *process)
@@ -179,7 +179,7 @@ void bring_up(struct connection *connection, int end)
     if (self->is_closed || self->is_up)
         return;
     if (process->kind == ROUTER && other->kind == ROUTER) {
-        struct node *node = shard_node(&process->shard, other->id);
+        struct node *node = nodes_find(&process->shard, other->id);
 
         if (node && node->shard_link) { /* an earlier connection that we have not given up yet */
             close_end(connection, end);

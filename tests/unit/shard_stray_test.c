@@ -5,7 +5,7 @@
 
 static struct place *room_at(int router)
 {
-    return shard_find(shard_of(router), "room", 4);
+    return places_find(shard_of(router), "room", 4);
 }
 
 /* FIRST and SECOND do not know of each other, and both own the room: A with `first` messages of

@@ -128,102 +128,6 @@ static void answer_elsewhere(const struct waiting *waiting, uint64_t node)
     }
 }
 
-static void send_delivery(struct place *place, struct shard_link *gateway, struct message *message)
-{
-    metric_add(&place->shard->stats.delivered, 1);
-    shard_send_link(place->shard, gateway,
-                    &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
-}
-
-/* Subscriptions. */
-
-static void count_subscriptions(struct shard *shard, int change)
-{
-    shard->subscription_count += (uint64_t)(int64_t)change;
-    metric_set(&shard->stats.subscriptions, shard->subscription_count);
-}
-
-static void end_subscription(struct subscriber *subscriber)
-{
-    count_subscriptions(subscriber->place->shard, -1);
-    list_remove(&subscriber->link);
-    list_remove(&subscriber->link_link);
-    memory_free(subscriber);
-}
-
-static struct subscriber *find_subscriber(struct place *place, const struct shard_link *gateway)
-{
-    for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next) {
-        struct subscriber *subscriber = container_of(at, struct subscriber, link);
-
-        if (subscriber->gateway == gateway)
-            return subscriber;
-    }
-    return NULL;
-}
-
-static void add_subscriber(struct place *place, struct shard_link *gateway)
-{
-    struct subscriber *subscriber = find_subscriber(place, gateway);
-
-    if (subscriber)
-        return; /* it asked again; it is told again where it stands */
-    subscriber = memory_zeroed(1, sizeof(*subscriber));
-    subscriber->place = place;
-    subscriber->gateway = gateway;
-    list_init(&subscriber->link);
-    list_init(&subscriber->link_link);
-    list_append(&place->subscribers, &subscriber->link);
-    list_append(&gateway->subscribers, &subscriber->link_link);
-    count_subscriptions(place->shard, 1);
-}
-
-static void send_missed(struct place *place, struct shard_link *gateway, uint64_t from)
-{
-    struct history_reader reader;
-    struct message *message;
-
-    history_read(&place->history, &reader, from, HISTORY_FORWARD, place->committed - from);
-    while ((message = history_next(&reader)) && message->offset <= place->committed)
-        send_delivery(place, gateway, message);
-}
-
-/* Whether what a gateway published under `epoch`, up to that sequence, is in this history or about
- * to be. */
-static bool has_acknowledged(const struct place *place, const char *epoch, uint64_t publisher,
-                             uint64_t sequence)
-{
-    const struct router_producer *producer = producers_find(&place->producers, publisher);
-
-    return sequence == 0 || strcmp(epoch, place->lineage.epoch) == 0 ||
-           (producer && producer->sequence >= sequence) || stray_has(place, publisher, sequence);
-}
-
-/* Takes a gateway that stands at (epoch, offset), or nowhere, among the subscribers. */
-static void subscribe(struct place *place, struct shard_link *gateway, const char *epoch,
-                      uint64_t offset, uint64_t acknowledged)
-{
-    uint64_t from = place->committed;
-    bool is_lost = false;
-
-    if (epoch[0] != '\0' && (!has_acknowledged(place, epoch, gateway->id, acknowledged) ||
-                             !place_follows(place, epoch, offset, place->committed, &from))) {
-        is_lost = true;
-        from = place->committed;
-        metric_add(&place->shard->stats.lost, 1);
-    }
-    add_subscriber(place, gateway);
-    shard_send_link(
-        place->shard, gateway,
-        &(struct router_frame){.kind = FRAME_SUBSCRIBED,
-                               .channel = place->name,
-                               .channel_size = place->name_size,
-                               .subscribed = {place->lineage.epoch, from,
-                                              is_lost ? OUTCOME_LOST : OUTCOME_CONTINUED}});
-    if (from < place->committed)
-        send_missed(place, gateway, from);
-}
-
 /* Publishing. */
 
 static void acknowledge(const struct waiting *waiting)
@@ -237,12 +141,6 @@ static void acknowledge(const struct waiting *waiting)
                             .channel = place->name,
                             .channel_size = place->name_size,
                             .ack = {waiting->sequence, place->lineage.epoch, waiting->told}});
-}
-
-static void deliver(struct place *place, struct message *message)
-{
-    for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next)
-        send_delivery(place, container_of(at, struct subscriber, link)->gateway, message);
 }
 
 static void count_commit(struct place *place)
@@ -267,7 +165,7 @@ void owner_commit(struct place *place)
         if (waiting->message) {
             count_commit(place);
             place->committed = waiting->offset;
-            deliver(place, waiting->message);
+            subscriber_deliver(place, waiting->message);
         }
         acknowledge(waiting);
         owner_forget(waiting);
@@ -380,8 +278,8 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
     }
     switch (owner_turn(place, frame->subscribe.insist, &node)) {
     case TURN_SERVE:
-        subscribe(place, gateway, frame->subscribe.epoch, frame->subscribe.offset,
-                  frame->subscribe.acknowledged);
+        subscriber_take(place, gateway, frame->subscribe.epoch, frame->subscribe.offset,
+                        frame->subscribe.acknowledged);
         return;
     case TURN_PARK:
         waiting = owner_park(place, gateway, WAITING_SUBSCRIBE, NULL);
@@ -405,9 +303,9 @@ void owner_unsubscribe(struct shard *shard, struct shard_link *gateway,
     if (!place)
         return;
     place->used_ms = shard->now_ms;
-    subscriber = find_subscriber(place, gateway);
+    subscriber = subscriber_find(place, gateway);
     if (subscriber)
-        end_subscription(subscriber);
+        subscriber_end(subscriber);
     presence_remove_node(&place->presence, gateway->id);
     for (struct list *at = place->parked.next; at != &place->parked;) {
         struct waiting *waiting = of_link(at);
@@ -462,8 +360,8 @@ static void serve(const struct waiting *waiting)
         return;
     case WAITING_SUBSCRIBE:
         if (waiting->gateway)
-            subscribe(waiting->place, waiting->gateway, waiting->epoch, waiting->offset,
-                      waiting->acknowledged);
+            subscriber_take(waiting->place, waiting->gateway, waiting->epoch, waiting->offset,
+                            waiting->acknowledged);
         return;
     case WAITING_PRESENCE:
     case WAITING_HISTORY:
@@ -503,7 +401,7 @@ void owner_send_away(struct place *place, uint64_t node)
             container_of(place->subscribers.next, struct subscriber, link);
 
         send_moved(place->shard, subscriber->gateway, place->name, place->name_size, node);
-        end_subscription(subscriber);
+        subscriber_end(subscriber);
     }
     send_all_away(&place->pending, node);
     send_all_away(&place->parked, node);
@@ -514,7 +412,7 @@ void owner_gateway_down(struct shard *shard, struct shard_link *gateway)
 {
     (void)shard;
     while (!list_is_empty(&gateway->subscribers))
-        end_subscription(container_of(gateway->subscribers.next, struct subscriber, link_link));
+        subscriber_end(container_of(gateway->subscribers.next, struct subscriber, link_link));
     while (!list_is_empty(&gateway->waiting)) {
         struct waiting *waiting = container_of(gateway->waiting.next, struct waiting, link_link);
 

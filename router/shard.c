@@ -8,11 +8,9 @@
  */
 #include "router/shard.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/channel_name.h"
 #include "common/memory.h"
 #include "common/placement.h"
 #include "router/shard_parts.h"

@@ -152,6 +152,22 @@ void owner_append(struct place *place, struct shard_link *gateway, struct messag
 /* True where a request with so many bytes of data may wait. */
 bool owner_has_room(const struct shard *shard, size_t bytes);
 
+/* subscriber.c */
+
+/* Takes a gateway that stands at (epoch, offset), or nowhere, among the subscribers of a channel
+ * that we own. `acknowledged`: the last sequence of what it published under that epoch, or 0. */
+void subscriber_take(struct place *place, struct shard_link *gateway, const char *epoch,
+                     uint64_t offset, uint64_t acknowledged);
+
+/* The gateway's subscription, or NULL. */
+struct subscriber *subscriber_find(struct place *place, const struct shard_link *gateway);
+
+/* Ends and frees one. */
+void subscriber_end(struct subscriber *subscriber);
+
+/* Sends all a message that has just been committed. */
+void subscriber_deliver(struct place *place, struct message *message);
+
 /* ask.c */
 
 /* Takes a frame of a gateway about presence or history; false if it is none. */

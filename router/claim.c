@@ -269,7 +269,7 @@ static void settle(struct place *place)
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
 
     place->claim->phase = CLAIM_SETTLING;
-    mirror_detach(place);
+    copy_detach(place);
     place_cut_short(place);
     if (!place->has_title) {
         if (place_has_copy(place))
@@ -427,7 +427,7 @@ void claim_receive_given(struct shard *shard, struct node *node, const struct ro
     if (!place)
         return;
     if (frame->given.has_title && place->source == node && place->source_is_owner)
-        mirror_detach(place); /* its owner no more */
+        copy_detach(place); /* its owner no more */
     if (!(is_ours && claim->phase == CLAIM_TAKING) && !is_welcome(place, frame)) {
         /* Even where nobody here waits for it any more: the giver has no right to it now. */
         if (is_ours || frame->given.has_title)
@@ -437,7 +437,7 @@ void claim_receive_given(struct shard *shard, struct node *node, const struct ro
     stray_park_own(place, lineage);
     place_adopt(place, lineage, frame->given.start, &frame->given.producers);
     place->used_ms = shard->now_ms;
-    mirror_attach(place, node, lineage->offset, false);
+    copy_attach(place, node, lineage->offset, false);
     place->source_has_title = frame->given.has_title;
     if (place->history.top >= place->source_offset)
         claim_given_whole(place);
@@ -448,7 +448,7 @@ void claim_given_whole(struct place *place)
     struct claim *claim = place->claim;
 
     place->has_title = place->source_has_title;
-    mirror_detach(place);
+    copy_detach(place);
     metric_add(&place->shard->stats.taken, 1);
     if (claim && claim->phase == CLAIM_TAKING)
         proceed(place);

@@ -152,7 +152,7 @@ void shard_peer_up(struct shard *shard, struct shard_link *link, uint64_t id, co
     }
     link->node = node;
     link_up(shard, link, id);
-    mirror_node_up(node);
+    copy_node_up(node);
     node_linked(node, link);
     claim_node_up(shard, node);
     claim_fate_decided(shard); /* it lives */
@@ -186,7 +186,7 @@ void shard_node_died(struct shard *shard, uint64_t id, uint64_t now_ms)
     if (!node || node->shard_link || node->is_dead)
         return;
     node_died(node);
-    mirror_node_decided(node);
+    copy_node_decided(node);
     mirror_fences_expire(shard);
     claim_fate_decided(shard);
 }
@@ -235,7 +235,7 @@ static bool receive_about_place(struct shard *shard, struct node *node,
             claim_receive_head(place, node, frame);
         return true;
     case FRAME_ENTRY:
-        return !place || mirror_receive_entry(place, node, frame->deliver.message);
+        return !place || copy_receive_entry(place, node, frame->deliver.message);
     case FRAME_MIRROR_HAVE:
         if (place)
             mirror_receive_have(place, node, frame);
@@ -246,7 +246,7 @@ static bool receive_about_place(struct shard *shard, struct node *node,
         return true;
     case FRAME_MIRROR_CLOSE:
         if (place)
-            mirror_receive_close(place, node, frame);
+            copy_receive_close(place, node, frame);
         else
             shard_send(shard, node,
                        &(struct router_frame){.kind = FRAME_MIRROR_CLOSED,
@@ -276,7 +276,7 @@ static bool receive_from_router(struct shard *shard, struct node *node,
         claim_receive_given(shard, node, frame);
         return true;
     case FRAME_MIRROR_OPEN:
-        mirror_receive_open(shard, node, frame);
+        copy_receive_open(shard, node, frame);
         return true;
     case FRAME_OWNING:
         claim_receive_owning(shard, node, frame);
@@ -336,7 +336,7 @@ static void look_at_nodes(struct shard *shard)
         if (node->shard_link) {
             look_at_link(shard, node->shard_link);
         } else if (node_expire(node, shard->now_ms)) {
-            mirror_node_decided(node);
+            copy_node_decided(node);
             any_decided = true;
         } else if (shard->now_ms - node->lost_ms > FORGET_NODE_MS && node->fenced == 0 &&
                    list_is_empty(&node->copies) && list_is_empty(&node->mirrored)) {
@@ -375,7 +375,7 @@ void shard_tick(struct shard *shard, uint64_t now_ms)
 
 void shard_flush(struct shard *shard)
 {
-    mirror_send_acks(shard);
+    copy_send_acks(shard);
 }
 
 void shard_open(struct shard *shard, uint64_t now_ms)
@@ -450,7 +450,7 @@ void shard_deinit(struct shard *shard)
         owner_send_away(place, 0);
         stray_forget_all(place);
         claim_abandon(place);
-        mirror_detach(place);
+        copy_detach(place);
         mirror_forget(place);
         places_drop(shard, place);
     }

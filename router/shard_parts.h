@@ -177,7 +177,7 @@ bool ask_receive(struct shard *shard, struct shard_link *gateway, const struct r
 void ask_serve_parked(const struct waiting *waiting);
 void ask_send_away(const struct waiting *waiting, uint64_t node);
 
-/* mirror.c: the owner's side, */
+/* mirror.c */
 
 /* There is no mirror: decides whether there can be one. */
 void mirror_want(struct place *place);
@@ -207,21 +207,21 @@ uint64_t mirror_commit_limit(const struct place *place);
 bool mirror_is_unfenced(const struct place *place);
 void mirror_fences_expire(struct shard *shard);
 
-/* and the mirror's side: */
+/* copy.c */
 
-void mirror_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame);
-void mirror_receive_close(struct place *place, struct node *node, const struct router_frame *frame);
+void copy_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame);
+void copy_receive_close(struct place *place, struct node *node, const struct router_frame *frame);
 /* The next message of a copy that comes in; false if it does not belong. */
-bool mirror_receive_entry(struct place *place, struct node *node, struct message *message);
-void mirror_send_acks(struct shard *shard);
+bool copy_receive_entry(struct place *place, struct node *node, struct message *message);
+void copy_send_acks(struct shard *shard);
 /* From here on `node` sends what the copy lacks. */
-void mirror_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
+void copy_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
 /* Nothing more comes from the source. */
-void mirror_detach(struct place *place);
+void copy_detach(struct place *place);
 /* A link to a router is gone; one that was gone is there again; its fate is decided. */
 void mirror_node_lost(struct shard *shard, struct node *node);
-void mirror_node_up(struct node *node);
-void mirror_node_decided(struct node *node);
+void copy_node_up(struct node *node);
+void copy_node_decided(struct node *node);
 
 /* claim.c */
 

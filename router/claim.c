@@ -16,9 +16,7 @@
 #include "common/memory.h"
 #include "router/shard_parts.h"
 
-#define OFFERS_LEAST 256 /* a tick, of a router that leaves */
-#define OFFERS_MOST  4096
-#define DOUBT_MS     5000 /* others have met by then, and know who goes on */
+#define DOUBT_MS 5000 /* others have met by then, and know who goes on */
 
 enum claim_phase {
     CLAIM_INQUIRING, /* until all have answered */
@@ -166,6 +164,17 @@ bool claim_is_settling(const struct place *place)
     return place->claim && place->claim->phase == CLAIM_SETTLING;
 }
 
+bool claim_is_past_asking(const struct place *place)
+{
+    return place->claim && place->claim->phase != CLAIM_INQUIRING;
+}
+
+void claim_is_contested(struct place *place)
+{
+    if (place->claim)
+        place->claim->is_stale = true;
+}
+
 void claim_give_up(struct place *place, uint64_t node)
 {
     end_claim(place, PLACE_COPY);
@@ -221,13 +230,6 @@ static struct answer *other_title(struct claim *claim)
     return NULL;
 }
 
-static void offer(struct place *place, struct node *node)
-{
-    shard_send(place->shard, node,
-               &(struct router_frame){
-                   .kind = FRAME_OFFER, .channel = place->name, .channel_size = place->name_size});
-}
-
 static void finish(struct place *place)
 {
     bool is_stale = place->claim->is_stale;
@@ -242,7 +244,7 @@ static void finish(struct place *place)
     }
     owner_serve_parked(place);
     if (is_for_strays && best)
-        offer(place, best);
+        owning_offer(place, best);
 }
 
 /* Looks for a mirror once, and ends the claim when it has all. */
@@ -525,89 +527,5 @@ void claim_fate_decided(struct shard *shard)
 
         list_remove(&claim->held_link);
         proceed(claim->place);
-    }
-}
-
-/* What owners tell each other. */
-
-/* Or could be: a title that was kept when a claim was given up. */
-static bool is_owned(const struct place *place)
-{
-    return place->role == PLACE_OWNED || place->role == PLACE_YIELDING ||
-           (place->role == PLACE_COPY && place->has_title) ||
-           (place->claim && place->claim->phase != CLAIM_INQUIRING);
-}
-
-void claim_tell_owning(struct shard *shard, struct node *node)
-{
-    char *channels[ROUTER_OWNING_LIMIT];
-    size_t count = 0;
-
-    for (struct list *at = shard->places.next; at != &shard->places; at = at->next) {
-        struct place *place = container_of(at, struct place, link);
-
-        if (is_owned(place))
-            channels[count++] = place->name;
-        if (count > 0 && (count == ROUTER_OWNING_LIMIT || at->next == &shard->places)) {
-            shard_send(shard, node,
-                       &(struct router_frame){.kind = FRAME_OWNING, .owning = {channels, count}});
-            count = 0;
-        }
-    }
-}
-
-void claim_receive_owning(struct shard *shard, struct node *node, const struct router_frame *frame)
-{
-    for (size_t i = 0; i < frame->owning.count; i++) {
-        const char *channel = frame->owning.channels[i];
-        struct place *place = places_find(shard, channel, strlen(channel));
-
-        if (!place || !is_owned(place) || !nodes_rank(shard, place, NULL, node))
-            continue;
-        if (place->role == PLACE_OWNED || place->role == PLACE_COPY)
-            claim_start(place, false);
-        else if (place->claim)
-            place->claim->is_stale = true;
-    }
-}
-
-void claim_receive_offer(struct shard *shard, const struct router_frame *frame)
-{
-    struct place *place = places_find_or_create(shard, frame->channel, frame->channel_size);
-
-    if (!place)
-        return;
-    if (place->role == PLACE_COPY && !nodes_best(shard, place))
-        claim_start(place, false);
-    places_drop_if_empty(shard, place);
-}
-
-/* As many as are taken in a tick, twice over: those who take them set the pace. */
-static unsigned offers_due(struct shard *shard)
-{
-    uint64_t given = metric_read(&shard->stats.given);
-    uint64_t due = 2 * (given - shard->given_before);
-
-    shard->given_before = given;
-    if (due < OFFERS_LEAST)
-        return OFFERS_LEAST;
-    return due < OFFERS_MOST ? (unsigned)due : OFFERS_MOST;
-}
-
-void claim_offer_some(struct shard *shard)
-{
-    unsigned left = offers_due(shard);
-
-    /* The list turns, so that those that are not taken do not keep others from being offered. */
-    for (size_t looks = shard->map.count; looks > 0 && left > 0; looks--) {
-        struct place *place = container_of(shard->places.next, struct place, link);
-        struct node *best = place->role == PLACE_OWNED ? nodes_best_other(shard, place) : NULL;
-
-        list_remove(&place->link);
-        list_append(&shard->places, &place->link);
-        if (!best)
-            continue;
-        left--;
-        offer(place, best);
     }
 }

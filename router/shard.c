@@ -156,7 +156,7 @@ void shard_peer_up(struct shard *shard, struct shard_link *link, uint64_t id, co
     node_linked(node, link);
     claim_node_up(shard, node);
     claim_fate_decided(shard); /* it lives */
-    claim_tell_owning(shard, node);
+    owning_tell(shard, node);
     count_links(shard);
     send_members_to_all(shard);
 }
@@ -279,10 +279,10 @@ static bool receive_from_router(struct shard *shard, struct node *node,
         copy_receive_open(shard, node, frame);
         return true;
     case FRAME_OWNING:
-        claim_receive_owning(shard, node, frame);
+        owning_receive(shard, node, frame);
         return true;
     case FRAME_OFFER:
-        claim_receive_offer(shard, frame);
+        owning_receive_offer(shard, frame);
         return true;
     default:
         return receive_about_place(shard, node, frame);
@@ -368,7 +368,7 @@ void shard_tick(struct shard *shard, uint64_t now_ms)
     metric_set(&shard->stats.present, shard->presences.count);
     metric_set(&shard->stats.presence_bytes, shard->presences.memory);
     if (shard->is_leaving)
-        claim_offer_some(shard);
+        owning_offer_some(shard);
     places_sweep(shard);
     shard_flush(shard);
 }

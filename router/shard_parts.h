@@ -1,6 +1,8 @@
 /* What the files of a shard tell each other: shard.c (links, time), places.c and nodes.c (what and
- * whom it knows), owner.c (requests, publishing), ask.c (presence and history), mirror.c (copies at
- * other routers), claim.c and yield.c (who owns what), stray.c (what two owners leave behind). */
+ * whom it knows), owner.c and subscriber.c (requests, publishing, delivery), ask.c (presence and
+ * history), mirror.c and copy.c (the second copy, from both sides), claim.c and yield.c (how a
+ * channel changes hands, likewise), owning.c (what owners tell each other), stray.c (what two of
+ * them leave behind). */
 #ifndef ROUTER_SHARD_PARTS_H
 #define ROUTER_SHARD_PARTS_H
 
@@ -234,13 +236,15 @@ void claim_for_strays(struct place *place);
 /* The place goes, whatever was under way. */
 void claim_abandon(struct place *place);
 bool claim_is_settling(const struct place *place);
+/* True where all have been asked, and the channel is about to be ours. */
+bool claim_is_past_asking(const struct place *place);
+/* Another owner turned up: claims again when it is done. */
+void claim_is_contested(struct place *place);
 bool claim_insists(const struct place *place);
 /* Another router goes on with it. */
 void claim_give_up(struct place *place, uint64_t node);
 void claim_receive_head(struct place *place, struct node *node, const struct router_frame *frame);
 void claim_receive_given(struct shard *shard, struct node *node, const struct router_frame *frame);
-void claim_receive_owning(struct shard *shard, struct node *node, const struct router_frame *frame);
-void claim_receive_offer(struct shard *shard, const struct router_frame *frame);
 /* All strays of an owner that was relieved are here. */
 void claim_relieved(struct place *place, const struct node *node);
 /* What came from another router is whole. */
@@ -251,9 +255,17 @@ void claim_node_up(struct shard *shard, struct node *node);
 void claim_node_lost(struct shard *shard, struct node *node);
 /* A node's fate is decided: what waited for that goes on. */
 void claim_fate_decided(struct shard *shard);
-void claim_tell_owning(struct shard *shard, struct node *node);
-/* Offers channels to those who are to have them when we have left. */
-void claim_offer_some(struct shard *shard);
+
+/* owning.c */
+
+/* A router is there: tells it what we own. */
+void owning_tell(struct shard *shard, struct node *node);
+void owning_receive(struct shard *shard, struct node *node, const struct router_frame *frame);
+/* Tells a router that it may claim the channel. */
+void owning_offer(struct place *place, struct node *node);
+/* We leave: offers the next channels to those who are to have them. */
+void owning_offer_some(struct shard *shard);
+void owning_receive_offer(struct shard *shard, const struct router_frame *frame);
 
 /* Another owner, relieved, whose messages come in as strays. */
 struct stray_source {

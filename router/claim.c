@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "router/heads.h"
 #include "router/shard_parts.h"
 
 #define DOUBT_MS 5000 /* others have met by then, and know who goes on */
@@ -23,14 +24,6 @@ enum claim_phase {
     CLAIM_TAKING,    /* the best copy is on its way */
     CLAIM_RELIEVING, /* another owner is asked to stop, and for what it has that we have not */
     CLAIM_SETTLING,  /* we have it all; the mirror is to have it, too */
-};
-
-struct answer {
-    struct node *node;
-    bool is_here;
-    enum router_head state;
-    struct router_lineage lineage;
-    bool has_title;
 };
 
 struct claim {
@@ -45,34 +38,24 @@ struct claim {
     bool has_changed;   /* a router came past asking, or one that was asked went */
     bool is_stale;      /* another owner turned up when we were past asking: claim again */
     struct node *giver;
-    size_t count;
-    struct answer answers[ROUTER_MEMBER_LIMIT];
+    struct heads heads;
 };
 
 static void proceed(struct place *place);
 
 /* Claims. */
 
-static bool add_asked(struct claim *claim, struct node *node)
-{
-    if (claim->count == ROUTER_MEMBER_LIMIT)
-        return false;
-    claim->answers[claim->count++] = (struct answer){.node = node};
-    return true;
-}
-
 static void inquire(struct place *place, struct node *node)
 {
     struct claim *claim = place->claim;
     uint64_t nodes[ROUTER_MEMBER_LIMIT];
+    size_t count = heads_nodes(&claim->heads, nodes);
 
-    for (size_t i = 0; i < claim->count; i++)
-        nodes[i] = claim->answers[i].node->id;
     shard_send(place->shard, node,
                &(struct router_frame){.kind = FRAME_INQUIRE,
                                       .channel = place->name,
                                       .channel_size = place->name_size,
-                                      .inquire = {claim->id, claim->insists, nodes, claim->count}});
+                                      .inquire = {claim->id, claim->insists, nodes, count}});
 }
 
 static void ask_all(struct place *place)
@@ -82,7 +65,7 @@ static void ask_all(struct place *place)
 
     claim->id = ++shard->claim_count;
     claim->phase = CLAIM_INQUIRING;
-    claim->count = 0;
+    claim->heads.count = 0;
     claim->giver = NULL;
     claim->has_wanted = false;
     claim->has_changed = false;
@@ -91,10 +74,10 @@ static void ask_all(struct place *place)
         struct node *node = container_of(at, struct node, link);
 
         if (node->shard_link)
-            add_asked(claim, node);
+            heads_add(&claim->heads, node);
     }
-    for (size_t i = 0; i < claim->count; i++) /* each is told of all */
-        inquire(place, claim->answers[i].node);
+    for (size_t i = 0; i < claim->heads.count; i++) /* each is told of all */
+        inquire(place, claim->heads.items[i].node);
     proceed(place);
 }
 
@@ -182,52 +165,22 @@ void claim_give_up(struct place *place, uint64_t node)
     owner_send_away(place, node);
 }
 
-static void take(struct place *place, struct answer *answer, enum claim_phase phase)
+static void take(struct place *place, const struct head *head, enum claim_phase phase)
 {
     struct claim *claim = place->claim;
     struct router_lineage own = place_lineage(place);
-    bool is_same = strcmp(answer->lineage.epoch, own.epoch) == 0;
+    bool is_same = strcmp(head->lineage.epoch, own.epoch) == 0;
     uint64_t offset = is_same ? own.offset : 0;
 
     if (phase == CLAIM_RELIEVING)
-        offset = place_common_offset(&own, &answer->lineage);
+        offset = place_common_offset(&own, &head->lineage);
     claim->phase = phase;
-    claim->giver = answer->node;
-    shard_send(place->shard, answer->node,
+    claim->giver = head->node;
+    shard_send(place->shard, head->node,
                &(struct router_frame){.kind = FRAME_TAKE,
                                       .channel = place->name,
                                       .channel_size = place->name_size,
-                                      .take = {claim->id, answer->lineage.epoch, offset}});
-}
-
-static struct answer *best_answer(struct place *place)
-{
-    struct claim *claim = place->claim;
-    struct router_lineage best_lineage = place_lineage(place);
-    bool best_has_title = place->has_title;
-    struct answer *best = NULL;
-
-    for (size_t i = 0; i < claim->count; i++) {
-        struct answer *answer = &claim->answers[i];
-
-        if (answer->state == HEAD_COPY &&
-            place_is_better(&answer->lineage, answer->has_title, &best_lineage, best_has_title)) {
-            best = answer;
-            best_lineage = answer->lineage;
-            best_has_title = answer->has_title;
-        }
-    }
-    return best;
-}
-
-/* Another one that thinks that it owns the channel, or could. */
-static struct answer *other_title(struct claim *claim)
-{
-    for (size_t i = 0; i < claim->count; i++) {
-        if (claim->answers[i].state == HEAD_COPY && claim->answers[i].has_title)
-            return &claim->answers[i];
-    }
-    return NULL;
+                                      .take = {claim->id, head->lineage.epoch, offset}});
 }
 
 static void finish(struct place *place)
@@ -316,33 +269,20 @@ static void settle_or_wait(struct place *place)
 }
 
 /* Of a claim for the sake of our copy: an owner has all of it, so there is nothing to add. */
-static bool is_needless(struct place *place)
+static bool is_needless(const struct place *place)
 {
-    struct router_lineage own = place_lineage(place);
-    const struct claim *claim = place->claim;
-
-    if (!claim->is_for_strays || place->has_title || owner_is_awaited(place))
-        return false;
-    for (size_t i = 0; i < claim->count; i++) {
-        const struct answer *answer = &claim->answers[i];
-
-        if (answer->state == HEAD_COPY && answer->has_title &&
-            place_common_offset(&own, &answer->lineage) >= own.offset)
-            return true;
-    }
-    return false;
+    return place->claim->is_for_strays && !place->has_title && !owner_is_awaited(place) &&
+           heads_have_all(&place->claim->heads, place);
 }
 
 static void proceed(struct place *place)
 {
     struct claim *claim = place->claim;
-    struct answer *answer;
+    struct head *head;
 
     if (claim->phase == CLAIM_INQUIRING) {
-        for (size_t i = 0; i < claim->count; i++) {
-            if (!claim->answers[i].is_here)
-                return;
-        }
+        if (!heads_are_all_here(&claim->heads))
+            return;
         if (yield_is_undecided(place) || !place->shard->is_open) {
             hold(place);
             return;
@@ -352,17 +292,17 @@ static void proceed(struct place *place)
             claim_give_up(place, place->shard->settings.node);
             return;
         }
-        answer = best_answer(place);
-        if (answer) {
-            answer->has_title = false; /* its title comes with the copy */
-            take(place, answer, CLAIM_TAKING);
+        head = heads_best(&claim->heads, place);
+        if (head) {
+            head->has_title = false; /* its title comes with the copy */
+            take(place, head, CLAIM_TAKING);
             return;
         }
     }
-    answer = other_title(claim);
-    if (answer) {
-        answer->has_title = false;
-        take(place, answer, CLAIM_RELIEVING);
+    head = heads_title(&claim->heads);
+    if (head) {
+        head->has_title = false;
+        take(place, head, CLAIM_RELIEVING);
         return;
     }
     settle_or_wait(place);
@@ -386,16 +326,7 @@ void claim_receive_head(struct place *place, struct node *node, const struct rou
         places_drop_if_empty(place->shard, place);
         return;
     }
-    for (size_t i = 0; i < claim->count; i++) {
-        struct answer *answer = &claim->answers[i];
-
-        if (answer->node != node)
-            continue;
-        answer->is_here = true;
-        answer->state = frame->head.state;
-        answer->lineage = frame->head.lineage;
-        answer->has_title = frame->head.has_title;
-    }
+    heads_note(&claim->heads, node, frame);
     proceed(place);
 }
 
@@ -474,23 +405,12 @@ void claim_node_up(struct shard *shard, struct node *node)
         at = at->next;
         if (place->claim && place->claim->phase != CLAIM_INQUIRING)
             place->claim->has_changed = true;
-        else if (place->claim && add_asked(place->claim, node))
+        else if (place->claim && heads_add(&place->claim->heads, node))
             inquire(place, node);
         if (!(place->role == PLACE_OWNED || claim_is_settling(place)) || place->mirror)
             continue;
         place->mirror_refusals = 0;
         mirror_want(place);
-    }
-}
-
-static void forget_answer(struct place *place, const struct node *node)
-{
-    struct claim *claim = place->claim;
-
-    for (size_t i = 0; i < claim->count; i++) {
-        if (claim->answers[i].node != node)
-            continue;
-        claim->answers[i--] = claim->answers[--claim->count];
     }
 }
 
@@ -503,7 +423,7 @@ void claim_node_lost(struct shard *shard, struct node *node)
         at = at->next;
         stray_node_lost(place, node);
         if (claim) {
-            forget_answer(place, node);
+            heads_remove(&claim->heads, node);
             claim->has_changed = true; /* another one may know it to live */
             if (claim->phase == CLAIM_INQUIRING)
                 proceed(place);

@@ -105,6 +105,12 @@ int worker_start(struct worker *worker);
 
 void worker_signal(struct worker *worker, enum worker_command command);
 
+/* The time of its loop. */
+uint64_t worker_now_ms(const struct worker *worker);
+
+/* A dialer of its units has ended. */
+void worker_dialer_closed(struct worker *worker);
+
 /* Waits for the thread of a worker that was sent WORKER_STOP, and frees what it had. */
 void worker_join(struct worker *worker);
 

@@ -119,6 +119,7 @@ void place_adopt(struct place *place, const struct router_lineage *lineage, uint
     } else {
         place_reset(place, lineage, start);
     }
+    place->given_to = NULL;
     producers_set(&place->producers, producers->items, producers->count);
     weigh(place);
 }

@@ -6,7 +6,7 @@
  * takes its place. Nobody else has them then, so they stay parked here, whoever owns the channel,
  * until they are in a history with its title: ours, or the one that we give away. A copy that lost
  * its owner out of sight is *unsure*: it may be the only one, and so may what was given to a router
- * that was lost before it can have had it.
+ * that was lost since: before it had it, perhaps, or before anybody else had.
  */
 #include <assert.h>
 
@@ -211,7 +211,7 @@ void stray_node_lost(struct place *place, const struct node *node)
     }
     if (place->given_to != node)
         return;
-    if (is_on_its_way(place))
-        stray_doubt(place);
+    if (place->role != PLACE_OWNED)
+        stray_doubt(place); /* it had it, perhaps, and nobody else */
     place->given_to = NULL;
 }

@@ -154,6 +154,37 @@ static void stray_that_comes_twice_is_published_once(void **state)
     assert_heard(ANN, "at A/0, 1:one, 2:two");
 }
 
+/* FIRST was given the room, and died before its mirror had it: only THIRD still has its message. */
+static void copy_of_who_gave_it_away_is_the_only_one_if_the_taker_dies(void **state)
+{
+    (void)state;
+    start_router(THIRD);
+    join(THIRD, ANN);
+    open_router(THIRD);
+    publish(ANN, THIRD, "one");
+    start_router(SECOND);
+    join(SECOND, BOB);
+    start_router(FIRST);
+    join(FIRST, SECOND);
+    join(FIRST, THIRD);
+    join(FIRST, ANN);
+    open_router(FIRST);
+    hold(FIRST, SECOND);
+    subscribe_from(ANN, FIRST, 'A', 1);
+    while (room_at(THIRD)->role == PLACE_OWNED)
+        let_one_go(FIRST, SECOND);
+    pass((uint64_t)3 * NODE_PING_MS); /* so that THIRD knows that all has come */
+    kill_router(FIRST);
+    pass(NODE_FENCE_MS + TICK_MS);
+    open_router(SECOND);
+    publish(BOB, SECOND, "two");
+    publish(BOB, SECOND, "three");
+    join(SECOND, THIRD);
+    pass((uint64_t)10 * TICK_MS);
+    assert_roles("- owner mirror");
+    assert_int_equal(room_at(SECOND)->history.count, 3);
+}
+
 /* It was the mirror of the owner, which is none any more. */
 static void title_that_comes_after_the_claim_was_given_up_ends_the_mirror(void **state)
 {
@@ -375,6 +406,7 @@ int main(void)
         CLUSTER_TEST(strays_of_an_owner_that_is_lost_meanwhile_are_published_as_far_as_they_came,
                      start_three),
         CLUSTER_TEST(stray_that_comes_twice_is_published_once, start_three),
+        CLUSTER_TEST(copy_of_who_gave_it_away_is_the_only_one_if_the_taker_dies, start_none),
         CLUSTER_TEST(title_that_comes_after_the_claim_was_given_up_ends_the_mirror, start_none),
         CLUSTER_TEST(only_copy_of_a_dead_owner_gets_a_mirror_though_nobody_asks, start_three),
         CLUSTER_TEST(orphan_that_becomes_a_mirror_has_its_messages_published, start_two),

@@ -349,6 +349,16 @@ static void on_subscribe(struct hook_command *command)
     memory_free(hook);
 }
 
+bool client_asks_backend(const struct client *client,
+                         const struct client_subscribe_request *request)
+{
+    struct actor actor = client_actor(client, request->channel);
+
+    actor.has_token = request->token.size > 0;
+    return namespaces_asks_backend(client_settings(client)->namespaces, request->channel,
+                                   CHANNEL_SUBSCRIBE, &actor);
+}
+
 void client_ask_subscribe(struct client_subscription *subscription,
                           const struct client_subscribe_request *request)
 {

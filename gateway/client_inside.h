@@ -1,5 +1,6 @@
 /* What the parts of the channel protocol share: client.c, client_connect.c, client_subscribe.c,
- * client_publish.c, client_ask.c. Nobody else includes it. */
+ * client_publish.c, client_arrival.c, client_hook.c, client_hook_publish.c, client_ask.c. Nobody
+ * else includes it. */
 #ifndef GATEWAY_CLIENT_INSIDE_H
 #define GATEWAY_CLIENT_INSIDE_H
 
@@ -41,6 +42,7 @@ struct client {
     uint32_t connect_id;
     size_t joining;              /* channels that the connect reply waits for */
     size_t asks;                 /* answers under way */
+    struct pace pace;            /* of what it publishes where it is not subscribed */
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
@@ -75,6 +77,7 @@ struct client_subscription {
     bool is_announced;  /* and so were those who listen to joins */
     uint8_t overridden; /* bits by enum token_override: not as the namespace has it, */
     uint8_t overrides;  /* but on or off */
+    struct pace pace;   /* of what the client publishes here */
     int64_t expires_at_s;
     char *info; /* chan_info, JSON; NULL: none */
     char *data; /* to be told with it; NULL: none */
@@ -205,6 +208,20 @@ void client_subscriptions_end(struct client *client);
 /* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
 int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
 
+/* client_arrival.c */
+
+/* The rules for it: those of its namespace, NULL where that has gone, and what the application says
+ * otherwise, which is put into `space`. */
+const struct channel_rules *
+client_subscription_rules(const struct client_subscription *subscription,
+                          struct channel_rules *space);
+
+/* It is there: the bus is told, and those who listen to joins, as the rules say. */
+void client_subscription_arrive(struct client_subscription *subscription);
+
+/* Those who were told so are told that it has gone. */
+void client_subscription_depart(const struct client_subscription *subscription);
+
 /* client_publish.c */
 
 void client_publish(struct client *client, uint32_t id,
@@ -261,6 +278,10 @@ bool client_hook_refuses(struct client *client, uint32_t id, const struct hook_a
 void client_ask_connect(struct client *client, uint32_t id,
                         const struct client_connect_request *request);
 void client_ask_refresh(struct client *client);
+/* Whether the backend decides on it; one with a token, which has been read, brings the
+ * application's word with it. */
+bool client_asks_backend(const struct client *client,
+                         const struct client_subscribe_request *request);
 void client_ask_subscribe(struct client_subscription *subscription,
                           const struct client_subscribe_request *request);
 void client_rpc(struct client *client, uint32_t id, const struct client_rpc_request *request);

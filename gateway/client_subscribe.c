@@ -27,99 +27,12 @@ struct client_subscription *client_subscription_find(const struct client *client
     return entry ? of_entry(entry) : NULL;
 }
 
-static void override(const struct client_subscription *subscription, enum token_override what,
-                     bool *rule)
-{
-    if (subscription->overridden & 1U << what)
-        *rule = subscription->overrides & 1U << what;
-}
-
-/* Those of its namespace, NULL where that has gone, and what the application says otherwise, which
- * is put into `space`. */
-static const struct channel_rules *rules_of(const struct client_subscription *subscription,
-                                            struct channel_rules *space)
-{
-    const struct namespaces *namespaces = client_settings(subscription->client)->namespaces;
-    const struct channel_rules *rules = namespaces_find(namespaces, client_channel(subscription));
-
-    if (!rules || !subscription->overridden)
-        return rules;
-    *space = *rules;
-    override(subscription, TOKEN_OVERRIDE_PRESENCE, &space->presence);
-    override(subscription, TOKEN_OVERRIDE_JOIN_LEAVE, &space->join_leave);
-    override(subscription, TOKEN_OVERRIDE_FORCE_RECOVERY, &space->force_recovery);
-    override(subscription, TOKEN_OVERRIDE_FORCE_POSITIONING, &space->force_positioning);
-    override(subscription, TOKEN_OVERRIDE_FORCE_PUSH_JOIN_LEAVE, &space->force_push_join_leave);
-    return space;
-}
-
-/* Who comes and goes. */
-
-static void tell_bus(const struct client_subscription *subscription, bool is_there)
-{
-    const struct client *client = subscription->client;
-    struct client_info info = client_who(client, subscription);
-    struct buffer origin = {0};
-    struct bus_present who = {.client = info.client, .user = info.user};
-
-    if (is_there)
-        client_origin_write(&origin, &info, NULL, 0);
-    who.info = (struct text){(const char *)origin.data, origin.size};
-
-    struct presence_command *command =
-        presence_command_create(client->host->channels.worker, subscription->channel,
-                                subscription->channel_size, &who, is_there);
-
-    inbox_post(client->host->channels.hub, &command->command.item);
-    buffer_deinit(&origin);
-}
-
-/* Published like a message, but neither kept nor counted. One that goes with its connection has no
- * session to wait for the answer, and needs none. */
-static void announce(const struct client_subscription *subscription, enum message_kind kind)
-{
-    const struct client *client = subscription->client;
-    struct client_info info = client_who(client, subscription);
-    struct buffer origin = {0};
-
-    client_origin_write(&origin, &info, NULL, 0);
-
-    struct message_draft draft = {
-        .kind = kind,
-        .channel = client_channel(subscription),
-        .origin = {(const char *)origin.data, origin.size},
-    };
-
-    session_announce(client->host, &draft);
-    buffer_deinit(&origin);
-}
-
-static void arrive(struct client_subscription *subscription, const struct channel_rules *rules)
-{
-    if (rules && rules->presence) {
-        subscription->is_present = true;
-        tell_bus(subscription, true);
-    }
-    if (rules && rules->join_leave) {
-        subscription->is_announced = true;
-        announce(subscription, MESSAGE_JOIN);
-    }
-}
-
-static void depart(const struct client_subscription *subscription)
-{
-    if (subscription->is_present)
-        tell_bus(subscription, false);
-    if (subscription->is_announced)
-        announce(subscription, MESSAGE_LEAVE);
-}
-
 void client_subscription_end(struct client_subscription *subscription)
 {
     struct client *client = subscription->client;
 
     recent_forget(&subscription->catch_up);
-    depart(subscription);
+    client_subscription_depart(subscription);
     channels_leave(&client->host->channels, &subscription->subscription);
     map_remove(&client->subscriptions, &subscription->entry);
     metric_set(&client->host->stats->subscriptions,
@@ -171,14 +84,13 @@ client_subscription_result(const struct client_subscription *subscription,
 
 void client_subscription_begin(struct client_subscription *subscription)
 {
-    struct channel_rules rules;
     uint8_t wire = wire_of_client(subscription->client->transport,
                                   subscription->is_delta ? DELTA_FIRST : DELTA_NONE,
                                   subscription->takes_joins);
 
     subscription->stage = SUBSCRIPTION_ON;
     channel_change_wire(&subscription->subscription, wire);
-    arrive(subscription, rules_of(subscription, &rules));
+    client_subscription_arrive(subscription);
 }
 
 /* It cannot be had: whoever asked for it is told. Frees it. */
@@ -402,17 +314,6 @@ static int admit(struct client *client, const struct client_subscribe_request *r
     return 0;
 }
 
-/* One with a token, which has been read, brings the application's word with it. */
-static bool asks_backend(const struct client *client,
-                         const struct client_subscribe_request *request)
-{
-    struct actor actor = client_actor(client, request->channel);
-
-    actor.has_token = request->token.size > 0;
-    return namespaces_asks_backend(client_settings(client)->namespaces, request->channel,
-                                   CHANNEL_SUBSCRIBE, &actor);
-}
-
 void client_subscribe(struct client *client, uint32_t id,
                       const struct client_subscribe_request *request)
 {
@@ -433,7 +334,7 @@ void client_subscribe(struct client *client, uint32_t id,
         return;
     }
     subscription = create(client, request->channel, id);
-    if (asks_backend(client, request)) {
+    if (client_asks_backend(client, request)) {
         token_claims_deinit(&claims);
         client_ask_subscribe(subscription, request);
         return;
@@ -443,7 +344,7 @@ void client_subscribe(struct client *client, uint32_t id,
     subscription->info = claims.info;
     claims.info = NULL;
     token_claims_deinit(&claims);
-    set_wishes(subscription, rules_of(subscription, &rules), request);
+    set_wishes(subscription, client_subscription_rules(subscription, &rules), request);
     if (subscription->expires_at_s > 0)
         client_await_expiry(client);
     go_in(subscription);
@@ -471,7 +372,7 @@ void client_subscription_allow(struct client_subscription *subscription,
         subscription->overridden |= (uint8_t)(answer->claims.has_override[i] << i);
         subscription->overrides |= (uint8_t)(answer->claims.override[i] << i);
     }
-    set_wishes(subscription, rules_of(subscription, &rules), request);
+    set_wishes(subscription, client_subscription_rules(subscription, &rules), request);
     if (subscription->expires_at_s > 0)
         client_await_expiry(client);
     go_in(subscription);

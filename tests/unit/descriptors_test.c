@@ -56,6 +56,18 @@ static void each_thread_is_kept_its_own(void **state)
     assert_int_equal(few - descriptors.clients, 64);
 }
 
+static void backend_is_kept_its_own(void **state)
+{
+    uint64_t all;
+
+    (void)state;
+    assert_int_equal(descriptors_divide(&descriptors, 20000, 2, 1, 0), 0);
+    all = descriptors.clients;
+    assert_int_equal(descriptors_divide(&descriptors, 20000, 2, 1, 64), 0);
+    assert_true(all - descriptors.clients >= 128);
+    assert_int_equal(descriptors_divide(&descriptors, 200, 2, 1, 10000), UV_EMFILE);
+}
+
 /* Refusals and operators have their place, but do not keep all clients out. */
 static void few_are_divided_fairly(void **state)
 {
@@ -82,6 +94,7 @@ int main(void)
         cmocka_unit_test(soft_limit_is_raised_to_the_hard_one),
         cmocka_unit_test(clients_get_what_nobody_else_needs),
         cmocka_unit_test(each_thread_is_kept_its_own),
+        cmocka_unit_test(backend_is_kept_its_own),
         cmocka_unit_test(few_are_divided_fairly),
         cmocka_unit_test(too_few_are_an_error),
     };

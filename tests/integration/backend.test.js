@@ -411,12 +411,15 @@ describe("limits", () => {
     const turn = wait();
     backend.answers.rpc = () => turn.promise.then(() => ({ result: { data: 1 } }));
     const clients = await Promise.all(Array.from({ length: 18 }, () => CommandClient.connect(gateway)));
-    const replies = clients.flatMap((client) => Array.from({ length: 64 }, () => client.ask({ rpc: { method: "m" } })));
+    for (const client of clients)
+      client.send(...Array.from({ length: 64 }, () => ({ id: client.nextId(), rpc: { method: "m" } })));
     const busy = 18 * 64 - 1025;
     await until(async () => (await requests(gateway, "rpc", "busy")) === busy, "the others to be turned away");
     turn.go();
-    const refused = (await Promise.all(replies)).filter(({ error }) => error?.code === 100);
-    assert.equal(refused.length, busy);
+    await until(async () => (await requests(gateway, "rpc", "answered")) === 1025, "those that waited");
+    const heard = () => clients.flatMap((client) => client.heard.filter(({ connect }) => !connect));
+    await until(() => heard().length === 18 * 64, "all replies");
+    assert.equal(heard().filter(({ error }) => error?.code === 100).length, busy);
     for (const client of clients) client.socket.close();
     await gateway.stop();
   });

@@ -22,3 +22,10 @@ bool channel_name_is_valid(const char *name, size_t name_size)
     }
     return utf8_is_valid(bytes, name_size);
 }
+
+bool channel_name_is_on_bus(const char *name, size_t name_size)
+{
+    if (name_size > 1 && name_size <= CHANNEL_NAME_LIMIT && name[0] == CHANNEL_NAME_INTERNAL)
+        return channel_name_is_valid(name + 1, name_size - 1);
+    return channel_name_is_valid(name, name_size);
+}

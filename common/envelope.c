@@ -8,10 +8,9 @@
 #include "common/protobuf_field.h"
 #include "common/utf8.h"
 
-#define OVERHEAD_LIMIT 2048 /* everything in an envelope but the data, unknown fields included */
 
 /* The numbers of the fields in proto/bus.proto. */
-enum { CHANNEL = 1, EPOCH, OFFSET, TIME_MS, PUBLISHER, SEQUENCE, KIND, DATA, KEY };
+enum { CHANNEL = 1, EPOCH, OFFSET, TIME_MS, PUBLISHER, SEQUENCE, KIND, DATA, KEY, ORIGIN };
 
 size_t envelope_size(const struct message *message)
 {
@@ -21,7 +20,8 @@ size_t envelope_size(const struct message *message)
            field_varint_size(TIME_MS, (uint64_t)message->time_ms) +
            field_fixed64_size(PUBLISHER, message->publisher) +
            field_varint_size(SEQUENCE, message->sequence) + field_varint_size(KIND, message->kind) +
-           field_bytes_size(DATA, message->data_size);
+           field_bytes_size(DATA, message->data_size) + field_bytes_size(KEY, message->key.size) +
+           field_bytes_size(ORIGIN, message->origin.size);
 }
 
 unsigned char *envelope_write(unsigned char *at, const struct message *message)
@@ -33,7 +33,9 @@ unsigned char *envelope_write(unsigned char *at, const struct message *message)
     at = field_fixed64_write(at, PUBLISHER, message->publisher);
     at = field_varint_write(at, SEQUENCE, message->sequence);
     at = field_varint_write(at, KIND, message->kind);
-    return field_bytes_write(at, DATA, message->data, message->data_size);
+    at = field_bytes_write(at, DATA, message->data, message->data_size);
+    at = field_bytes_write(at, KEY, message->key.data, message->key.size);
+    return field_bytes_write(at, ORIGIN, message->origin.data, message->origin.size);
 }
 
 void envelope_append(struct buffer *output, const struct message *message)
@@ -44,7 +46,8 @@ void envelope_append(struct buffer *output, const struct message *message)
     output->size += size;
 }
 
-/* What was read, where it lies. A string ends at its first zero, as everywhere in C. */
+/* What was read, where it lies. A name ends at its first zero, as everywhere in C; a key is any
+ * bytes. */
 struct envelope {
     const char *channel;
     size_t channel_size;
@@ -57,6 +60,8 @@ struct envelope {
     uint32_t kind;
     const unsigned char *data;
     size_t data_size;
+    struct text key;
+    struct text origin;
 };
 
 static bool has_its_type(const struct protobuf_field *field)
@@ -65,9 +70,10 @@ static bool has_its_type(const struct protobuf_field *field)
         [CHANNEL] = PROTOBUF_BYTES,  [EPOCH] = PROTOBUF_BYTES,       [OFFSET] = PROTOBUF_FIXED64,
         [TIME_MS] = PROTOBUF_VARINT, [PUBLISHER] = PROTOBUF_FIXED64, [SEQUENCE] = PROTOBUF_VARINT,
         [KIND] = PROTOBUF_VARINT,    [DATA] = PROTOBUF_BYTES,        [KEY] = PROTOBUF_BYTES,
+        [ORIGIN] = PROTOBUF_BYTES,
     };
 
-    return field->number > KEY || field->type == types[field->number];
+    return field->number > ORIGIN || field->type == types[field->number];
 }
 
 static void take_text(const struct protobuf_field *field, const char **text, size_t *size)
@@ -105,7 +111,13 @@ static void take_field(struct envelope *envelope, const struct protobuf_field *f
         envelope->data = field->data;
         envelope->data_size = field->size;
         return;
-    default: /* the key is for later versions, and so is what we do not know */
+    case KEY:
+        envelope->key = (struct text){(const char *)field->data, field->size};
+        return;
+    case ORIGIN:
+        envelope->origin = (struct text){(const char *)field->data, field->size};
+        return;
+    default: /* a later version's */
         return;
     }
 }
@@ -137,27 +149,43 @@ static bool is_data(const struct envelope *envelope, size_t data_limit)
     if (envelope->data_size > data_limit)
         return false;
     switch (envelope->kind) {
-    case MESSAGE_TEXT: /* it will stand in a text frame */
+    case MESSAGE_TEXT: /* it will stand in a text frame, */
+    case MESSAGE_JSON: /* and so will this */
         return utf8_is_valid(envelope->data, envelope->data_size);
     case MESSAGE_BINARY:
+    case MESSAGE_JOIN:
+    case MESSAGE_LEAVE:
+    case MESSAGE_CONTROL:
         return true;
     default:
         return false;
     }
 }
 
+/* What is ephemeral has no place, on no bus. */
+static bool is_place(const struct envelope *envelope)
+{
+    if (message_is_ephemeral((enum message_kind)envelope->kind))
+        return envelope->epoch_size == 0 && envelope->offset == 0;
+    return is_epoch(envelope->epoch, envelope->epoch_size);
+}
+
 static bool is_good(const struct envelope *envelope, size_t data_limit)
 {
-    return channel_name_is_valid(envelope->channel, envelope->channel_size) &&
-           is_epoch(envelope->epoch, envelope->epoch_size) && envelope->publisher != 0 &&
-           is_data(envelope, data_limit);
+    return channel_name_is_on_bus(envelope->channel, envelope->channel_size) &&
+           envelope->publisher != 0 && is_data(envelope, data_limit) && is_place(envelope) &&
+           envelope->key.size <= MESSAGE_KEY_LIMIT && envelope->origin.size <= MESSAGE_ORIGIN_LIMIT;
 }
 
 static struct message *to_message(const struct envelope *envelope)
 {
-    struct message *message =
-        message_create((enum message_kind)envelope->kind, envelope->channel, envelope->channel_size,
-                       envelope->data, envelope->data_size);
+    struct message *message = message_write(&(struct message_draft){
+        .kind = (enum message_kind)envelope->kind,
+        .channel = {envelope->channel, envelope->channel_size},
+        .data = {(const char *)envelope->data, envelope->data_size},
+        .key = envelope->key,
+        .origin = envelope->origin,
+    });
 
     if (envelope->epoch_size > 0)
         memcpy(message->epoch, envelope->epoch, envelope->epoch_size);
@@ -173,7 +201,8 @@ int envelope_read(const void *bytes, size_t size, size_t data_limit, struct mess
     const unsigned char *at = bytes;
     struct envelope envelope = {0};
 
-    if (size == 0 || size > data_limit + OVERHEAD_LIMIT || !read_fields(&envelope, at, at + size) ||
+    if (size == 0 || (size > ENVELOPE_EXTRA_LIMIT && size - ENVELOPE_EXTRA_LIMIT > data_limit) ||
+        !read_fields(&envelope, at, at + size) ||
         !is_good(&envelope, data_limit))
         return UV_EPROTO;
     *message = to_message(&envelope);

@@ -9,6 +9,9 @@
 #include "common/buffer.h"
 #include "common/message.h"
 
+/* Everything in an envelope but its data, at most: fields that we do not know included. */
+#define ENVELOPE_EXTRA_LIMIT (MESSAGE_ORIGIN_LIMIT + 2048)
+
 /* Bytes of the message's envelope, which has epoch and offset only where they are set. */
 size_t envelope_size(const struct message *message);
 
@@ -20,8 +23,8 @@ void envelope_append(struct buffer *output, const struct message *message);
 
 /*
  * Reads an envelope. Returns 0 and a new message, or UV_EPROTO where the bytes are no envelope, the
- * channel or epoch breaks its limits, the kind is unknown, or the data is more than `data_limit`
- * bytes.
+ * channel, epoch, key or origin breaks its limits, the kind is unknown, a message of an ephemeral
+ * kind bears a place, or the data is more than `data_limit` bytes.
  */
 int envelope_read(const void *bytes, size_t size, size_t data_limit, struct message **message);
 

@@ -3,8 +3,9 @@
  * allocation of its own. Growing and shrinking a ring moves links, which costs O(1) a message over
  * time, as the ring itself does.
  *
- * Because an append moves its history to the end of the members, both lists are ordered by time,
- * and what is due, by age or for room, is found at their beginning.
+ * Histories that live equally long are in one list, and an append moves its history to the end of
+ * it. So these lists and that of the messages are ordered by time, and what is due, by age or for
+ * room, is found at their beginning.
  *
  * A message's memory is what was allocated for it. That a subscriber's queue may hold the same
  * message does not matter here: dropping ours is all that we can do.
@@ -18,6 +19,13 @@
 #define SMALLEST_RING   4
 #define ALLOCATOR_BYTES 16 /* glibc's header and rounding, on average, for one allocation */
 
+/* The histories that have the same time to live; there while there are any. */
+struct history_age {
+    struct list link; /* in `histories.ages` */
+    uint64_t ttl_ms;
+    struct list members; /* the one that was silent longest first */
+};
+
 struct history_entry {
     struct list link; /* in `histories.messages` */
     struct message *message;
@@ -26,7 +34,8 @@ struct history_entry {
 
 static size_t cost_of(const struct message *message)
 {
-    return sizeof(*message) + message->channel_size + 1 + message->data_size + ALLOCATOR_BYTES;
+    return sizeof(*message) + message->channel_size + 1 + message_content_size(message) +
+           ALLOCATOR_BYTES;
 }
 
 static struct history_entry *entry_at(const struct history *history, size_t index)
@@ -63,6 +72,49 @@ static void resize(struct history *history, size_t capacity)
     history->first = 0;
 }
 
+static struct history_age *find_or_create_age(struct histories *family, uint64_t ttl_ms)
+{
+    struct history_age *age;
+
+    for (struct list *at = family->ages.next; at != &family->ages; at = at->next) {
+        age = container_of(at, struct history_age, link);
+        if (age->ttl_ms == ttl_ms)
+            return age;
+    }
+    age = memory_allocate(sizeof(*age));
+    age->ttl_ms = ttl_ms;
+    list_init(&age->members);
+    list_init(&age->link);
+    list_append(&family->ages, &age->link);
+    return age;
+}
+
+static void leave_age(struct history *history)
+{
+    struct history_age *age = history->age;
+
+    history->age = NULL;
+    list_remove(&history->link);
+    if (!list_is_empty(&age->members))
+        return;
+    list_remove(&age->link);
+    memory_free(age);
+}
+
+/* It was silent until now, and may live as long as `ttl_ms` from here on. */
+static void come_of_age(struct history *history, uint64_t ttl_ms, uint64_t now_ms)
+{
+    struct history_age *before = history->age;
+
+    if (before && before->ttl_ms != ttl_ms)
+        leave_age(history);
+    if (!history->age)
+        history->age = find_or_create_age(history->family, ttl_ms);
+    history->last_ms = now_ms;
+    list_remove(&history->link);
+    list_append(&history->age->members, &history->link);
+}
+
 static void begin(struct history *history)
 {
     resize(history, SMALLEST_RING);
@@ -71,7 +123,7 @@ static void begin(struct history *history)
 
 static void end(struct history *history)
 {
-    list_remove(&history->link);
+    leave_age(history);
     resize(history, 0);
     history->family->memory -= history->owner_bytes;
 }
@@ -110,30 +162,47 @@ void histories_init(struct histories *histories, const struct history_limits *li
                     void (*emptied)(struct history *history))
 {
     *histories = (struct histories){.limits = *limits, .emptied = emptied};
-    list_init(&histories->members);
+    list_init(&histories->ages);
     list_init(&histories->messages);
 }
 
+static uint64_t due_of(const struct history *history)
+{
+    return history->last_ms + history->age->ttl_ms;
+}
+
+/* The history that is due first, or NULL. */
 static struct history *most_silent(const struct histories *histories)
 {
-    return container_of(histories->members.next, struct history, link);
+    struct history *first = NULL;
+
+    for (struct list *at = histories->ages.next; at != &histories->ages; at = at->next) {
+        struct history_age *age = container_of(at, struct history_age, link);
+        struct history *history = container_of(age->members.next, struct history, link);
+
+        if (!first || due_of(history) < due_of(first))
+            first = history;
+    }
+    return first;
 }
 
 uint64_t histories_due_ms(const struct histories *histories)
 {
-    if (list_is_empty(&histories->members))
-        return UINT64_MAX;
-    return most_silent(histories)->last_ms + histories->limits.ttl_ms;
+    const struct history *history = most_silent(histories);
+
+    return history ? due_of(history) : UINT64_MAX;
+}
+
+static void empty(struct history *history)
+{
+    take_all(history);
+    history->family->emptied(history);
 }
 
 void histories_expire(struct histories *histories, uint64_t now_ms)
 {
-    while (histories_due_ms(histories) <= now_ms) {
-        struct history *history = most_silent(histories);
-
-        take_all(history);
-        histories->emptied(history);
-    }
+    while (histories_due_ms(histories) <= now_ms)
+        empty(most_silent(histories));
 }
 
 void history_init(struct history *history, struct histories *family, size_t owner_bytes)
@@ -144,8 +213,21 @@ void history_init(struct history *history, struct histories *family, size_t owne
 
 void history_deinit(struct history *history)
 {
-    if (history->count > 0)
+    if (history_is_held(history))
         take_all(history);
+}
+
+bool history_is_held(const struct history *history)
+{
+    return history->capacity > 0;
+}
+
+void history_clear(struct history *history)
+{
+    while (history->count > 0)
+        take_oldest(history);
+    if (history_is_held(history))
+        resize(history, SMALLEST_RING);
 }
 
 static void push(struct history *history, struct message *message)
@@ -165,25 +247,43 @@ static void push(struct history *history, struct message *message)
     family->memory += cost_of(message);
 }
 
-void history_append(struct history *history, struct message *message, uint64_t now_ms)
+/* Histories that were cleared go last: what they hold is little. */
+static void make_room(struct histories *family)
+{
+    while (family->memory > family->limits.memory_limit) {
+        if (list_is_empty(&family->messages))
+            empty(most_silent(family));
+        else
+            drop_for_room(container_of(family->messages.next, struct history_entry, link)->history);
+    }
+}
+
+void history_append_as(struct history *history, struct message *message,
+                       const struct history_terms *terms, uint64_t now_ms)
 {
     struct histories *family = history->family;
 
     assert(message->offset == history->top + 1 ||
            (history->count == 0 && message->offset > history->top));
     history->top = message->offset;
-    if (family->limits.message_limit == 0) {
+    if (terms->message_limit == 0) {
+        history_deinit(history);
         family->emptied(history);
         return;
     }
-    if (history->count == family->limits.message_limit)
+    while (history->count >= terms->message_limit)
         take_oldest(history);
     push(history, message);
-    history->last_ms = now_ms;
-    list_remove(&history->link);
-    list_append(&family->members, &history->link);
-    while (family->memory > family->limits.memory_limit)
-        drop_for_room(container_of(family->messages.next, struct history_entry, link)->history);
+    come_of_age(history, terms->ttl_ms, now_ms);
+    make_room(family);
+}
+
+void history_append(struct history *history, struct message *message, uint64_t now_ms)
+{
+    const struct history_limits *limits = &history->family->limits;
+
+    history_append_as(history, message,
+                      &(struct history_terms){limits->message_limit, limits->ttl_ms}, now_ms);
 }
 
 static uint64_t smaller(uint64_t a, uint64_t b)

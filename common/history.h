@@ -7,12 +7,17 @@
  * - `ttl_ms` since a channel's last message, after which all of its messages go at once;
  * - `memory_limit` bytes of all channels together; the oldest message of them all goes first.
  *
+ * The first two may be others for a single channel: whoever appends says which (history_append_as).
+ * How many different times to live there are is for the owner to keep small: an append looks
+ * through them.
+ *
  * Nothing here knows a loop or a clock: `now_ms` is the caller's, monotonic, never going back
  * within a family. Not thread-safe: a family belongs to one loop.
  */
 #ifndef COMMON_HISTORY_H
 #define COMMON_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +25,12 @@
 #include "common/message.h"
 
 struct history;
+
+/* What an append may say of its own. */
+struct history_terms {
+    uint64_t message_limit; /* 0: nothing is kept */
+    uint64_t ttl_ms;
+};
 
 struct history_limits {
     uint64_t message_limit; /* 0: nothing is kept */
@@ -32,7 +43,7 @@ struct histories {
     /* A history has no message left or, on an append, could keep none. It may be freed from here;
      * no other may be changed. */
     void (*emptied)(struct history *history);
-    struct list members;  /* histories that hold something, the one that was silent longest first */
+    struct list ages;     /* of the histories that hold something, one for each time to live */
     struct list messages; /* of all of them, oldest first */
     uint64_t memory;      /* bytes in use */
     uint64_t evicted;     /* messages that went for want of memory, ever */
@@ -40,7 +51,8 @@ struct histories {
 
 struct history {
     struct histories *family;
-    struct list link;           /* in `family->members` */
+    struct list link; /* in the members of `age` */
+    struct history_age *age;    /* NULL while empty */
     struct history_entry *ring; /* NULL while empty */
     size_t capacity;            /* 0 or a power of two */
     size_t first;
@@ -72,6 +84,19 @@ void history_deinit(struct history *history);
  * it goes, too. Calls `emptied` for each history that has none left then, this one included.
  */
 void history_append(struct history *history, struct message *message, uint64_t now_ms);
+
+/* The same under terms of the channel's own, which count for what is in the history already, too:
+ * a message that is not kept ends what was kept before it, because nothing may have a hole in it.
+ */
+void history_append_as(struct history *history, struct message *message,
+                       const struct history_terms *terms, uint64_t now_ms);
+
+/* Drops all messages; `top` stays, and as long as the messages would have lived the history is
+ * held (history_is_held) without them. */
+void history_clear(struct history *history);
+
+/* False once `emptied` was told, or before anything was appended. */
+bool history_is_held(const struct history *history);
 
 /* Reading. */
 

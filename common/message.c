@@ -5,27 +5,47 @@
 
 #include "common/memory.h"
 
+/* Puts a copy at `*at`, which moves behind it. */
+static struct text put(char **at, struct text text)
+{
+    struct text copy = {*at, text.size};
+
+    if (text.size > 0)
+        memcpy(*at, text.data, text.size);
+    *at += text.size;
+    return copy;
+}
+
+struct message *message_write(const struct message_draft *draft)
+{
+    assert(draft->channel.size > 0 && draft->channel.size <= MESSAGE_CHANNEL_LIMIT);
+    assert(draft->key.size <= MESSAGE_KEY_LIMIT && draft->origin.size <= MESSAGE_ORIGIN_LIMIT);
+
+    struct message *message =
+        memory_allocate(sizeof(*message) + draft->channel.size + 1 + draft->data.size +
+                        draft->key.size + draft->origin.size);
+    char *at = (char *)(message + 1);
+
+    *message = (struct message){.kind = draft->kind};
+    atomic_init(&message->references, 1);
+    message->channel = put(&at, draft->channel).data;
+    message->channel_size = draft->channel.size;
+    *at++ = '\0';
+    message->data = (const unsigned char *)put(&at, draft->data).data;
+    message->data_size = draft->data.size;
+    message->key = put(&at, draft->key);
+    message->origin = put(&at, draft->origin);
+    return message;
+}
+
 struct message *message_create(enum message_kind kind, const char *channel, size_t channel_size,
                                const void *data, size_t data_size)
 {
-    assert(channel_size > 0 && channel_size <= MESSAGE_CHANNEL_LIMIT);
-
-    struct message *message = memory_allocate(sizeof(*message) + channel_size + 1 + data_size);
-    char *text = (char *)(message + 1);
-
-    *message = (struct message){
+    return message_write(&(struct message_draft){
         .kind = kind,
-        .channel = text,
-        .channel_size = channel_size,
-        .data = (unsigned char *)text + channel_size + 1,
-        .data_size = data_size,
-    };
-    atomic_init(&message->references, 1);
-    memcpy(text, channel, channel_size);
-    text[channel_size] = '\0';
-    if (data_size > 0)
-        memcpy(text + channel_size + 1, data, data_size);
-    return message;
+        .channel = {channel, channel_size},
+        .data = {data, data_size},
+    });
 }
 
 struct message *message_ref(struct message *message)

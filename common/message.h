@@ -21,7 +21,7 @@
 #define MESSAGE_EPOCH_LIMIT   16 /* bytes of an epoch */
 
 #define MESSAGE_KEY_LIMIT    255 /* bytes of an idempotency key */
-#define MESSAGE_ORIGIN_LIMIT ((size_t)64 * 1024)
+#define MESSAGE_ORIGIN_LIMIT ((size_t)64 * 1024) /* bytes of an origin */
 
 /* As in proto/bus.proto. */
 enum message_kind {
@@ -71,6 +71,12 @@ struct message *message_create(enum message_kind kind, const char *channel, size
                                const void *data, size_t data_size);
 
 struct message *message_ref(struct message *message);
+
+/* Bytes of it that its publisher chose the number of, but for the channel's name. */
+static inline size_t message_content_size(const struct message *message)
+{
+    return message->data_size + message->key.size + message->origin.size;
+}
 
 /* Copies an epoch of at most MESSAGE_EPOCH_LIMIT bytes; more are cut off. */
 static inline void epoch_copy(char to[MESSAGE_EPOCH_LIMIT + 1], const char *from)

@@ -153,7 +153,7 @@ static bool read_owning(struct router_frame *frame, const Carillon__Router__Owni
     if (owning->n_channels > ROUTER_OWNING_LIMIT)
         return false;
     for (size_t i = 0; i < owning->n_channels; i++) {
-        if (!channel_name_is_valid(owning->channels[i], strlen(owning->channels[i])))
+        if (!channel_name_is_on_bus(owning->channels[i], strlen(owning->channels[i])))
             return false;
     }
     frame->owning.channels = owning->channels;
@@ -343,7 +343,7 @@ static bool read_message_frame(const unsigned char *bytes, size_t size, size_t d
         (body.number != FRAME_PUBLISH && body.number != FRAME_DELIVER &&
          body.number != FRAME_ENTRY) ||
         body.type != PROTOBUF_BYTES || !read_body(&body, &envelope, &after, &insist) ||
-        envelope_read(envelope.data, envelope.size, data_limit, &message))
+        !read_envelope(&message, bytes_of(envelope.data, envelope.size), data_limit))
         return false;
     *frame = (struct router_frame){.kind = (enum router_frame_kind)body.number};
     if (frame->kind == FRAME_PUBLISH) {

@@ -1,5 +1,6 @@
 #include "gateway/bus.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,6 +104,39 @@ void bus_unsubscribe(struct bus *bus, const char *channel, size_t channel_size)
 void bus_publish(struct bus *bus, struct bus_publish *publish)
 {
     bus->operations->publish(bus, publish);
+}
+
+void bus_ask_history(struct bus *bus, struct bus_ask *ask)
+{
+    bus->operations->ask_history(bus, ask);
+}
+
+void bus_forget_history(struct bus *bus, struct bus_ask *ask)
+{
+    bus->operations->forget_history(bus, ask);
+}
+
+void bus_presence_set(struct bus *bus, const char *channel, size_t channel_size,
+                      const struct bus_present *who)
+{
+    struct bus_present listed = *who;
+
+    assert(who->client.size > 0 && who->client.size <= BUS_CLIENT_LIMIT);
+    assert(who->user.size <= BUS_USER_LIMIT);
+    if (listed.info.size > BUS_INFO_LIMIT)
+        listed.info = (struct text){0};
+    bus->operations->presence_set(bus, channel, channel_size, &listed);
+}
+
+void bus_presence_remove(struct bus *bus, const char *channel, size_t channel_size,
+                         struct text client)
+{
+    bus->operations->presence_remove(bus, channel, channel_size, client);
+}
+
+void bus_ask_presence(struct bus *bus, struct bus_ask *ask)
+{
+    bus->operations->ask_presence(bus, ask);
 }
 
 void bus_wait(struct bus *bus, struct bus_barrier *barrier)

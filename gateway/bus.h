@@ -29,6 +29,8 @@
 
 #define BUS_PAGE_LIMIT    10000 /* messages of an answer */
 #define BUS_CLIENT_LIMIT  64
+#define BUS_USER_LIMIT    255
+#define BUS_INFO_LIMIT    4096
 #define BUS_PRESENCE_MS   15000
 #define BUS_KEY_WINDOW_MS ((uint64_t)5 * 60 * 1000)
 
@@ -58,8 +60,8 @@ struct bus_settings {
     uint64_t history_size;         /* messages kept per channel */
     uint64_t history_ttl_ms;       /* and for how long after the last one */
     uint64_t history_memory_bytes; /* of all channels together; only `local` counts it */
-    uint64_t buffer_limit_bytes;   /* publishes that wait for the bus, or to come back from it: data
-                                      and 128 bytes each */
+    uint64_t buffer_limit_bytes;   /* publishes that wait for the bus, or to come back from it: data,
+                                      key, origin and 128 bytes each */
     uint64_t message_limit_bytes;  /* largest data of a message that the bus brings */
     const char *redis_prefix;      /* of every key and pub/sub channel */
     const char *router_cluster;
@@ -75,7 +77,7 @@ struct bus_settings {
  * (message_is_ephemeral) go to whoever is subscribed now, without a place or a promise. */
 struct bus_publish {
     /* 0: in the channel's history at `message->epoch`/`message->offset`, and so acknowledged.
-     * UV_ENOBUFS: the buffer is full. UV_EPROTO: the bus refused it for good. UV_ECANCELED: the bus
+     * UV_ENOBUFS: the buffer is full. UV_ENOTCONN: it is ephemeral, and the bus is away. UV_EPROTO: the bus refused it for good. UV_ECANCELED: the bus
      * was closed first. */
     void (*published)(struct bus_publish *publish, int error);
     struct message *message; /* the caller's reference, kept until `published` */
@@ -93,8 +95,9 @@ struct bus_publish {
 struct bus_present {
     struct text client; /* its id, 1 to BUS_CLIENT_LIMIT bytes, of which there is one in the cluster
                          */
-    struct text user;
-    struct text info; /* bytes that the bus does not look into */
+    struct text user; /* at most BUS_USER_LIMIT bytes */
+    struct text info; /* bytes that the bus does not look into; with more than BUS_INFO_LIMIT of
+                         them a client is listed without */
 };
 
 struct bus_answer {
@@ -107,6 +110,8 @@ struct bus_answer {
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     uint64_t offset;
     bool is_lost; /* what was asked for is gone, or never was; the messages are what there is */
+    /* Fewer than were asked for, although there are more, where they would take too much memory:
+     * whoever wants more asks again from the last of them. */
     struct message *const *messages;
     size_t message_count;
 };
@@ -125,8 +130,8 @@ struct bus_ask {
 
     /* Comes once, and never from inside the call that asks. `answer` is good during the call, and
      * empty where there is an error: UV_ENOTCONN where the bus is away, UV_ENOTSUP where it is too
-     * old to be asked, UV_ETIMEDOUT, UV_EPROTO where it refused for good, UV_ECANCELED at the end.
-     */
+     * old to be asked, UV_ETIMEDOUT, UV_EPROTO where it refused for good, UV_ENOBUFS where a list of who
+     * is there would take too much memory, UV_ECANCELED at the end. */
     void (*answered)(struct bus_ask *ask, int error, const struct bus_answer *answer);
 
     struct list link; /* the bus's own */

@@ -9,6 +9,13 @@ struct bus_operations {
     void (*subscribe)(struct bus *bus, const char *channel, size_t channel_size);
     void (*unsubscribe)(struct bus *bus, const char *channel, size_t channel_size);
     void (*publish)(struct bus *bus, struct bus_publish *publish);
+    void (*ask_history)(struct bus *bus, struct bus_ask *ask);
+    void (*forget_history)(struct bus *bus, struct bus_ask *ask);
+    void (*presence_set)(struct bus *bus, const char *channel, size_t channel_size,
+                         const struct bus_present *who);
+    void (*presence_remove)(struct bus *bus, const char *channel, size_t channel_size,
+                            struct text client);
+    void (*ask_presence)(struct bus *bus, struct bus_ask *ask);
     void (*wait)(struct bus *bus, struct bus_barrier *barrier);
     void (*close)(struct bus *bus, void (*closed)(void *context), void *context);
 };

@@ -65,13 +65,14 @@ void redis_bus_add_key(struct redis_bus *bus, const char *channel, size_t channe
     redis_command_end_word(&bus->command);
 }
 
-void redis_bus_add_history(struct redis_bus *bus)
+void redis_bus_add_history(struct redis_bus *bus, const struct redis_limits *limits)
 {
     const struct bus_settings *settings = &bus->bus.settings;
-    bool has_history = settings->history_size > 0 && settings->history_ttl_ms > 0;
+    uint64_t size = limits->are_set ? limits->history_size : settings->history_size;
+    uint64_t ttl_ms = limits->are_set ? limits->history_ttl_ms : settings->history_ttl_ms;
 
-    redis_command_add_number(&bus->command, has_history ? settings->history_size : 0);
-    redis_command_add_number(&bus->command, settings->history_ttl_ms);
+    redis_command_add_number(&bus->command, ttl_ms > 0 ? size : 0);
+    redis_command_add_number(&bus->command, ttl_ms);
 }
 
 void redis_bus_add_topic(struct redis_bus *bus, const char *channel, size_t channel_size)
@@ -224,6 +225,8 @@ void redis_bus_greeted(struct redis_bus *bus, const struct redis_hello *hello)
     if (is_other_life)
         begin_new_life(bus);
     update_state(bus);
+    redis_presence_renew(bus);
+    redis_presence_announce(bus);
     redis_attach_all(bus);
     redis_bus_go_on(bus);
 }
@@ -243,6 +246,7 @@ static void on_commands_down(struct redis_link *link)
     bus->lost_ms = loop_now_ms(bus->bus.loop);
     end_rest(bus);
     redis_publisher_hold(&bus->publisher);
+    redis_bus_tell_soon(bus); /* whoever waits for an answer */
     update_state(bus);
 }
 
@@ -287,6 +291,8 @@ static void on_tick(struct waiter *waiter)
     redis_attach_retry(bus);
     redis_publisher_trim(&bus->publisher);
     redis_bus_go_on(bus);
+    redis_presence_announce(bus);
+    redis_asks_retry(bus);
     loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
 }
 
@@ -314,11 +320,14 @@ static void on_chores(uv_prepare_t *prepare)
     if (bus->commands.byte_limit == 0)
         start(bus);
     redis_channels_tell_untold(bus);
+    redis_presence_announce(bus);
+    redis_asks_tell(bus);
 }
 
 void redis_bus_tell_soon(struct redis_bus *bus)
 {
-    uv_prepare_start(&bus->chores, on_chores);
+    if (!bus->is_closing)
+        uv_prepare_start(&bus->chores, on_chores);
 }
 
 /* The operations. */
@@ -330,12 +339,44 @@ static void subscribe(struct bus *bus, const char *channel, size_t channel_size)
 
 static void unsubscribe(struct bus *bus, const char *channel, size_t channel_size)
 {
+    redis_presence_forget(of_bus(bus), channel, channel_size);
     redis_channel_unsubscribe(of_bus(bus), channel, channel_size);
 }
 
 static void publish(struct bus *bus, struct bus_publish *publish_)
 {
-    redis_publisher_add(&of_bus(bus)->publisher, publish_);
+    publish_->is_repeat = false;
+    if (message_is_ephemeral(publish_->message->kind))
+        redis_ephemeral_publish(of_bus(bus), publish_);
+    else
+        redis_publisher_add(&of_bus(bus)->publisher, publish_);
+}
+
+static void ask_history(struct bus *bus, struct bus_ask *ask)
+{
+    redis_asks_history(of_bus(bus), ask);
+}
+
+static void forget_history(struct bus *bus, struct bus_ask *ask)
+{
+    redis_asks_forget(of_bus(bus), ask);
+}
+
+static void ask_presence(struct bus *bus, struct bus_ask *ask)
+{
+    redis_asks_presence(of_bus(bus), ask);
+}
+
+static void presence_set(struct bus *bus, const char *channel, size_t channel_size,
+                         const struct bus_present *who)
+{
+    redis_presence_set(of_bus(bus), channel, channel_size, who);
+}
+
+static void presence_remove(struct bus *bus, const char *channel, size_t channel_size,
+                            struct text client)
+{
+    redis_presence_remove(of_bus(bus), channel, channel_size, client);
 }
 
 static void wait_for(struct bus *bus, struct bus_barrier *barrier)
@@ -352,6 +393,7 @@ static void handle_closed(struct redis_bus *bus)
         return;
     redis_topics_disconnected(&bus->topics);
     redis_channels_deinit(bus);
+    redis_presence_deinit(&bus->presence);
     redis_command_deinit(&bus->command);
     redis_url_deinit(&bus->url);
     memory_free(bus->prefix);
@@ -390,6 +432,7 @@ static void close_bus(struct bus *generic, void (*closed)(void *context), void *
     redis_link_close(&bus->commands);
     redis_link_close(&bus->subscriber);
     redis_publisher_close(&bus->publisher);
+    redis_asks_close(bus);
 }
 
 static const struct bus_operations operations = {
@@ -397,6 +440,11 @@ static const struct bus_operations operations = {
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
     .publish = publish,
+    .ask_history = ask_history,
+    .forget_history = forget_history,
+    .presence_set = presence_set,
+    .presence_remove = presence_remove,
+    .ask_presence = ask_presence,
     .wait = wait_for,
     .close = close_bus,
 };
@@ -428,6 +476,8 @@ struct bus *bus_redis_open(struct loop *loop, const char *url, const char *prefi
     bus->epoch_seed = random_id();
     redis_channels_init(&bus->channels);
     redis_topics_init(&bus->topics);
+    redis_presence_init(&bus->presence);
+    redis_asks_init(&bus->asks);
     redis_publisher_init(&bus->publisher, bus);
     redis_link_init(&bus->commands, loop, REDIS_LINK_COMMANDS, &bus->url, &command_events);
     redis_link_init(&bus->subscriber, loop, REDIS_LINK_SUBSCRIBER, &bus->url, &subscriber_events);

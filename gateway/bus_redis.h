@@ -1,6 +1,19 @@
 /* The Redis bus from the inside: what bus_redis.c and the modules on which it stands
- * (redis_hello.c, redis_publisher.c, redis_channel.c, redis_topics.c, redis_attach.c, redis_echo.c)
- * share. Main loop only. */
+ * (redis_hello.c, redis_publisher.c, redis_channel.c, redis_topics.c, redis_attach.c, redis_echo.c,
+ * redis_asks.c, redis_presence.c, redis_ephemeral.c) share. Main loop only.
+ *
+ * Beside what has a place in a channel's history, Redis is given three things that have none:
+ *
+ * - Questions (redis_asks.c) go over the command connection like everything else, piece by piece,
+ *   so that none holds up publishes for long. They end with the connection, and are not asked
+ *   again: whoever asks is still there, and can.
+ * - Presence (redis_presence.c) is an entry for each client with a deadline by Redis's own clock,
+ *   which its gateway moves on. Nothing in Redis tells whose entry it is: there is one for each
+ *   client, and a client is on one gateway.
+ * - What is ephemeral (redis_ephemeral.c) is a PUBLISH. It has no part in positions, holes and
+ *   echoes; a channel whose subscribers were told that they are subscribed hands it on at once,
+ *   whatever history is read meanwhile.
+ */
 #ifndef GATEWAY_BUS_REDIS_H
 #define GATEWAY_BUS_REDIS_H
 
@@ -10,9 +23,12 @@
 
 #include "common/loop.h"
 #include "gateway/bus_backend.h"
+#include "gateway/redis_asks.h"
 #include "gateway/redis_channel.h"
 #include "gateway/redis_command.h"
+#include "gateway/redis_ephemeral.h"
 #include "gateway/redis_link.h"
+#include "gateway/redis_presence.h"
 #include "gateway/redis_publisher.h"
 #include "gateway/redis_script.h"
 #include "gateway/redis_topics.h"
@@ -47,6 +63,9 @@ struct redis_bus {
     struct redis_publisher publisher;
     struct redis_channels channels;
     struct redis_topics topics;
+    struct redis_presence presence;
+    struct redis_asks asks;
+    struct redis_ephemeral ephemeral;
 
     bool is_greeted;  /* the command connection has the scripts and has said hello */
     bool is_new_life; /* Redis's data may have lost something since the publisher last sent */
@@ -93,8 +112,9 @@ struct redis_command *redis_bus_begin(struct redis_bus *bus, enum redis_script s
 void redis_bus_add_key(struct redis_bus *bus, const char *channel, size_t channel_size,
                        const char *end);
 
-/* Adds history size and ttl as the scripts take them. */
-void redis_bus_add_history(struct redis_bus *bus);
+/* Adds history size and ttl as the scripts take them: those of the settings where there are no
+ * `limits`. */
+void redis_bus_add_history(struct redis_bus *bus, const struct redis_limits *limits);
 
 /* Adds the pub/sub channel. */
 void redis_bus_add_topic(struct redis_bus *bus, const char *channel, size_t channel_size);
@@ -106,7 +126,7 @@ void redis_bus_add_fresh_epoch(struct redis_bus *bus);
  * REDIS_FAULT_SERVER (the connection has been dropped), REDIS_FAULT_RETRY or REDIS_FAULT_FINAL. */
 enum redis_fault redis_bus_fault(struct redis_bus *bus, const redisReply *reply);
 
-/* Runs redis_channels_tell_untold before the loop waits. */
+/* Tells what is to be told from the loop, and announces who came, before the loop waits. */
 void redis_bus_tell_soon(struct redis_bus *bus);
 
 /* True where a warning of this kind is due again. */

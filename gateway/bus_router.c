@@ -15,10 +15,11 @@
 #include "common/secret.h"
 #include "common/tls_keeper.h"
 #include "gateway/bus_backend.h"
+#include "gateway/bus_router_asks.h"
 #include "gateway/router_client.h"
 
 #define TICK_MS       50
-#define COST_OVERHEAD 128 /* bytes of a publish beside its data, as bus.h says */
+#define COST_OVERHEAD 128 /* bytes of a publish beside its content, as bus.h says */
 #define SHARD_LIMIT   64
 #define QUEUE_LIMIT   ((size_t)64 * 1024 * 1024) /* that a router may leave unread */
 #define MESSAGE_LIMIT ((size_t)64 * 1024 * 1024) /* what other gateways may take */
@@ -73,6 +74,7 @@ struct router_bus {
     struct list early_channels;
     struct list early_publishes; /* struct bus_publish */
     struct list barriers;        /* that wait for more than one shard */
+    struct router_asks asks;
     bool is_closing;
     bool is_host_closed;
     unsigned closing;
@@ -295,8 +297,10 @@ static void end_early(struct router_bus *bus)
         struct early_channel *channel =
             container_of(bus->early_channels.next, struct early_channel, link);
 
-        router_client_subscribe(client_of(bus, channel->name, channel->name_size), channel->name,
-                                channel->name_size);
+        struct router_client *client = client_of(bus, channel->name, channel->name_size);
+
+        router_client_subscribe(client, channel->name, channel->name_size);
+        router_asks_hand_over(&bus->asks, client, channel->name, channel->name_size);
         forget_early(bus, channel);
     }
     while (!list_is_empty(&bus->early_publishes)) {
@@ -343,6 +347,7 @@ static void on_turn(struct waiter *waiter)
     struct router_bus *bus = container_of(waiter, struct router_bus, turn);
 
     tell_early(bus);
+    router_asks_tell(&bus->asks);
     for (unsigned i = 0; i < bus->unit_count; i++)
         router_client_tell_untold(&bus->units[i]->client);
 }
@@ -392,6 +397,7 @@ static void unsubscribe(struct bus *base, const char *channel, size_t channel_si
     }
     entry = map_find(&bus->early_map, channel, channel_size);
     assert(entry);
+    bus_presences_forget(&bus->asks.early, channel, channel_size);
     forget_early(bus, container_of(entry, struct early_channel, entry));
 }
 
@@ -400,7 +406,13 @@ static void publish(struct bus *base, struct bus_publish *publish)
     struct router_bus *bus = of_bus(base);
     const struct message *message = publish->message;
 
-    publish->cost = message->data_size + COST_OVERHEAD;
+    publish->is_repeat = false;
+    if (message_is_ephemeral(message->kind)) { /* routers give everything a place */
+        metric_add(&base->stats.refused, 1);
+        publish->published(publish, UV_EPROTO);
+        return;
+    }
+    publish->cost = message_content_size(message) + COST_OVERHEAD;
     if (bus->queued_bytes + publish->cost > base->settings.buffer_limit_bytes) {
         metric_add(&base->stats.refused, 1);
         publish->published(publish, UV_ENOBUFS);
@@ -414,6 +426,59 @@ static void publish(struct bus *base, struct bus_publish *publish)
     bus->queued_count++;
     list_init(&publish->link);
     list_append(&bus->early_publishes, &publish->link);
+}
+
+/* Asks and presence: bus_router_asks.c. */
+
+/* The client of the channel's shard, or NULL while the shards are not known. */
+static struct router_client *known_client(struct router_bus *bus, const char *channel, size_t size)
+{
+    return bus->knows_shards ? client_of(bus, channel, size) : NULL;
+}
+
+static void tell_soon(struct router_bus *bus, bool is_due)
+{
+    if (is_due)
+        loop_wait(bus->bus.loop, &bus->turn, 0);
+}
+
+static void ask_history(struct bus *base, struct bus_ask *ask)
+{
+    struct router_bus *bus = of_bus(base);
+    struct router_client *client = known_client(bus, ask->channel, ask->channel_size);
+
+    tell_soon(bus, router_asks_history(&bus->asks, client, ask));
+}
+
+static void forget_history(struct bus *base, struct bus_ask *ask)
+{
+    tell_soon(of_bus(base), router_asks_forget(&of_bus(base)->asks, ask));
+}
+
+static void ask_presence(struct bus *base, struct bus_ask *ask)
+{
+    struct router_bus *bus = of_bus(base);
+    struct router_client *client = known_client(bus, ask->channel, ask->channel_size);
+
+    tell_soon(bus, router_asks_presence(&bus->asks, client, ask));
+}
+
+static void presence_set(struct bus *base, const char *channel, size_t channel_size,
+                         const struct bus_present *who)
+{
+    struct router_bus *bus = of_bus(base);
+
+    router_asks_set(&bus->asks, known_client(bus, channel, channel_size), channel, channel_size,
+                    who);
+}
+
+static void presence_remove(struct bus *base, const char *channel, size_t channel_size,
+                            struct text client)
+{
+    struct router_bus *bus = of_bus(base);
+
+    router_asks_remove(&bus->asks, known_client(bus, channel, channel_size), channel, channel_size,
+                       client);
 }
 
 /* True once nothing that was published up to `position` is on its way. */
@@ -504,6 +569,7 @@ static void close_bus(struct bus *base, void (*closed)(void *context), void *con
     loop_cancel(base->loop, &bus->tick);
     loop_cancel(base->loop, &bus->turn);
     cancel_early(bus);
+    router_asks_deinit(&bus->asks);
     bus->closing = bus->unit_count + 1;
     for (unsigned i = 0; i < bus->unit_count; i++) {
         router_client_deinit(&bus->units[i]->client);
@@ -519,6 +585,11 @@ static const struct bus_operations operations = {
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,
     .publish = publish,
+    .ask_history = ask_history,
+    .forget_history = forget_history,
+    .presence_set = presence_set,
+    .presence_remove = presence_remove,
+    .ask_presence = ask_presence,
     .wait = wait_for,
     .close = close_bus,
 };
@@ -596,6 +667,7 @@ struct bus *bus_router_open(struct loop *loop, const char *url, const char *clus
     list_init(&bus->early_channels);
     list_init(&bus->early_publishes);
     list_init(&bus->barriers);
+    router_asks_init(&bus->asks);
     waiter_init(&bus->tick, on_tick);
     waiter_init(&bus->turn, on_start);
     router_link_host_init(&bus->host, loop,

@@ -87,17 +87,19 @@ static void send_attach(struct redis_channel *channel)
 static void send_restore(struct redis_channel *channel, uint64_t top)
 {
     struct redis_bus *bus = channel->bus;
-    struct redis_command *command = redis_bus_begin(bus, REDIS_SCRIPT_RESTORE, 3);
+    struct redis_command *command = redis_bus_begin(bus, REDIS_SCRIPT_RESTORE, 4);
 
     redis_bus_add_key(bus, channel->name, channel->name_size, REDIS_KEY_STREAM);
     redis_bus_add_key(bus, channel->name, channel->name_size, REDIS_KEY_META);
     redis_bus_add_key(bus, channel->name, channel->name_size, REDIS_KEY_PRODUCER);
+    redis_bus_add_key(bus, channel->name, channel->name_size, REDIS_KEY_KEY);
     redis_command_add_text(command, channel->epoch);
     redis_command_add_number(command, channel->position);
     redis_bus_add_fresh_epoch(bus);
-    redis_bus_add_history(bus);
+    redis_bus_add_history(bus, &channel->limits);
     redis_bus_add_topic(bus, channel->name, channel->name_size);
     redis_command_add_number(command, top);
+    redis_command_add_number(command, BUS_KEY_WINDOW_MS);
     for (size_t i = 0; i < channel->tail.count; i++) {
         const struct redis_tail_entry *entry = redis_tail_at(&channel->tail, i);
         char publisher[REDIS_ID_SIZE + 1];
@@ -108,6 +110,7 @@ static void send_restore(struct redis_channel *channel, uint64_t top)
         redis_command_add_number(command, entry->offset);
         redis_command_add_text(command, publisher);
         redis_command_add_number(command, entry->message->sequence);
+        redis_command_add(command, entry->message->key.data, entry->message->key.size);
         redis_command_add_envelope(command, entry->message);
     }
     ask(channel, on_restored);
@@ -200,7 +203,8 @@ static void take_entry(struct redis_channel *channel, uint64_t offset, const red
     int error = envelope_read(envelope->str, (size_t)envelope->len,
                               (size_t)bus->bus.settings.message_limit_bytes, &message);
 
-    if (error || message->channel_size != channel->name_size ||
+    if (error || message_is_ephemeral(message->kind) ||
+        message->channel_size != channel->name_size ||
         memcmp(message->channel, channel->name, channel->name_size) != 0) {
         message_unref(message);
         redis_channel_lose(channel, offset);

@@ -102,6 +102,7 @@ static void reset(struct redis_channel *channel)
     set_behind(channel, false);
     channel->epoch[0] = '\0';
     channel->position = 0;
+    channel->limits = (struct redis_limits){0};
     channel->is_confirming = false;
     channel->must_check = false;
     channel->is_marked = false;

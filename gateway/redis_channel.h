@@ -30,6 +30,13 @@ enum redis_channel_stage {
     REDIS_CHANNEL_LIVE,
 };
 
+/* Of a channel's history, where they are its own. */
+struct redis_limits {
+    bool are_set;
+    uint64_t history_size;
+    uint64_t history_ttl_ms;
+};
+
 struct redis_channel {
     struct redis_bus *bus;
     struct map_entry entry;
@@ -70,6 +77,7 @@ struct redis_channel {
     struct redis_echo echo;
     struct redis_tail tail;
     struct redis_senders senders;
+    struct redis_limits limits; /* those of our last publish, for what is restored */
     size_t name_size;
     char name[MESSAGE_CHANNEL_LIMIT + 1];
 };

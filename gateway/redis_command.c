@@ -62,6 +62,8 @@ void redis_command_add_envelope(struct redis_command *command, const struct mess
         .channel_size = message->channel_size,
         .data = message->data,
         .data_size = message->data_size,
+        .key = message->key,
+        .origin = message->origin,
     };
 
     envelope_append(&command->bytes, &bare);

@@ -4,12 +4,12 @@
 
 #define LIMIT_COUNT    1024
 #define LIMIT_BYTES    ((size_t)1024 * 1024)
-#define OVERHEAD_BYTES 128 /* of a message beside its data */
+#define OVERHEAD_BYTES 128 /* of a message beside its content */
 
 bool redis_pending_append(struct redis_pending *pending, struct message *message,
                           uint32_t attach_number)
 {
-    size_t bytes = message->data_size + OVERHEAD_BYTES;
+    size_t bytes = message_content_size(message) + OVERHEAD_BYTES;
 
     if (pending->count >= LIMIT_COUNT || pending->bytes + bytes > LIMIT_BYTES) {
         redis_pending_clear(pending);

@@ -29,7 +29,7 @@
 #define FLYING_LIMIT_COUNT 4096
 #define FLYING_LIMIT_BYTES ((size_t)4 * 1024 * 1024)
 #define KEPT_LIMIT_BYTES   ((size_t)16 * 1024 * 1024) /* beyond, messages are not kept */
-#define COST_OVERHEAD      128 /* bytes of a publish beside its data, as bus.h says */
+#define COST_OVERHEAD      128 /* bytes of a publish beside its content, as bus.h says */
 #define PAUSE_MS           100
 #define PAUSE_LIMIT_MS     1000
 
@@ -50,6 +50,7 @@ struct redis_publication {
         mark; /* commands that were sent when it was acknowledged: safe when one more is answered */
     uint64_t sent_ns;
     size_t cost;
+    struct redis_limits limits;
     enum stage stage;
     bool is_unanswered;
     bool was_sent;
@@ -201,9 +202,12 @@ static void on_acknowledged(struct redis_publisher *publisher, uint64_t sequence
 {
     struct redis_publication *publication = at(publisher, sequence);
     uint64_t awaited = published->offset ? published->offset : published->top;
-    struct redis_channel *channel =
-        redis_echo_await(publisher->bus, publication->message, published->epoch, awaited);
+    struct redis_channel *channel = NULL;
 
+    if (!published->is_repeat) /* else nothing comes back */
+        channel = redis_echo_await(publisher->bus, publication->message, published->epoch, awaited);
+    if (publication->publish)
+        publication->publish->is_repeat = published->is_repeat;
     backoff_reset(&publisher->backoff);
     assign(publication, published->epoch, published->offset);
     keep(publisher, sequence, channel, awaited);
@@ -267,24 +271,49 @@ static void on_answered(void *context, uint64_t sequence, const redisReply *repl
 
 /* Sending. */
 
+static void add_key(struct redis_bus *bus, const struct message *message)
+{
+    redis_key(&bus->command.bytes, bus->prefix, message->channel, message->channel_size,
+              REDIS_KEY_KEY);
+    redis_command_add(&bus->command, message->key.data, message->key.size);
+}
+
+/* What is restored one day is to be kept no longer than what was published. */
+static void note_limits(struct redis_bus *bus, const struct redis_publication *publication)
+{
+    const struct message *message = publication->message;
+    struct redis_channel *channel;
+
+    if (!publication->limits.are_set)
+        return;
+    channel = redis_channel_find(bus, message->channel, message->channel_size);
+    if (channel)
+        channel->limits = publication->limits;
+}
+
 static void send_one(struct redis_publisher *publisher, uint64_t sequence)
 {
     struct redis_publication *publication = at(publisher, sequence);
     const struct message *message = publication->message;
     struct redis_bus *bus = publisher->bus;
-    struct redis_command *command = redis_bus_begin(bus, REDIS_SCRIPT_PUBLISH, 3);
+    bool has_key = message->key.size > 0;
+    struct redis_command *command = redis_bus_begin(bus, REDIS_SCRIPT_PUBLISH, has_key ? 4 : 3);
     char producer[sizeof(REDIS_KEY_PRODUCER) + REDIS_ID_SIZE] = REDIS_KEY_PRODUCER;
 
     redis_format_id(producer + sizeof(REDIS_KEY_PRODUCER) - 1, message->publisher);
     redis_bus_add_key(bus, message->channel, message->channel_size, REDIS_KEY_STREAM);
     redis_bus_add_key(bus, message->channel, message->channel_size, REDIS_KEY_META);
     redis_bus_add_key(bus, message->channel, message->channel_size, producer);
+    if (has_key)
+        add_key(bus, message);
     redis_command_add_number(command, sequence);
     redis_command_add_number(command, redis_flight_exchange(&publisher->flight, message));
     redis_command_add_envelope(command, message);
-    redis_bus_add_history(bus);
+    redis_bus_add_history(bus, &publication->limits);
     redis_bus_add_fresh_epoch(bus);
     redis_bus_add_topic(bus, message->channel, message->channel_size);
+    redis_command_add_number(command, BUS_KEY_WINDOW_MS);
+    note_limits(bus, publication);
     if (publication->was_sent && publication->publish)
         metric_add(&bus->bus.stats.repeated, 1);
     else
@@ -444,7 +473,7 @@ void redis_publisher_add(struct redis_publisher *publisher, struct bus_publish *
 {
     struct bus *bus = &publisher->bus->bus;
     struct message *message = publish->message;
-    size_t cost = message->data_size + COST_OVERHEAD;
+    size_t cost = message_content_size(message) + COST_OVERHEAD;
 
     redis_publisher_trim(publisher);
     if (used_bytes(publisher) + cost > bus->settings.buffer_limit_bytes) {
@@ -459,6 +488,7 @@ void redis_publisher_add(struct redis_publisher *publisher, struct bus_publish *
         .publish = publish,
         .message = message_ref(message),
         .cost = cost,
+        .limits = {publish->has_limits, publish->history_size, publish->history_ttl_ms},
         .stage = STAGE_QUEUED,
     };
     publisher->queued_count++;

@@ -193,3 +193,13 @@ bool redis_reply_number(const redisReply *reply, uint64_t *number)
     *number = (uint64_t)reply->integer;
     return true;
 }
+
+bool redis_reply_flag(const redisReply *reply, bool *flag)
+{
+    uint64_t number;
+
+    if (!redis_reply_number(reply, &number))
+        return false;
+    *flag = number != 0;
+    return true;
+}

@@ -64,4 +64,7 @@ bool redis_reply_copy_text(const redisReply *reply, char *text, size_t limit);
 /* Reads an integer of at least 0; false otherwise. */
 bool redis_reply_number(const redisReply *reply, uint64_t *number);
 
+/* The same, where 0 is false and all else is true. */
+bool redis_reply_flag(const redisReply *reply, bool *flag);
+
 #endif

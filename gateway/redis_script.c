@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/redis_script_ask.h"
+
 static const char prelude[] =
     "local function digits(n) return string.format('%.0f', n) end\n"
     "local function number(text) return tonumber(text or 0) or 0 end\n"
@@ -26,8 +28,9 @@ static const char prelude[] =
     "local function clear(stream)\n"
     "    if redis.call('TYPE', stream).ok == 'stream' then redis.call('DEL', stream) end\n"
     "end\n"
+    /* What is not kept ends what was kept before it: a history has no holes. */
     "local function keep(stream, offset, bytes, size, ttl)\n"
-    "    if size == 0 then return end\n"
+    "    if size == 0 then return clear(stream) end\n"
     "    redis.call('XADD', stream, 'MAXLEN', '=', digits(size), digits(offset) .. '-0',\n"
     "        'm', bytes)\n"
     "    redis.call('PEXPIRE', stream, digits(ttl))\n"
@@ -35,8 +38,13 @@ static const char prelude[] =
     "local DAY = 24 * 60 * 60 * 1000\n";
 
 /*
- * KEYS: stream, meta, producer. ARGV: sequence; the sequence before it that is in flight on this
- * channel, or 0; envelope; history size; history ttl; epoch to use where there is none; topic.
+ * KEYS: stream, meta, producer, and the idempotency key where the message has one. ARGV: sequence;
+ * the sequence before it that is in flight on this channel, or 0; envelope; history size; history
+ * ttl; epoch to use where there is none; topic; how long an idempotency key is known.
+ *
+ * An idempotency key tells where its message stands, and who sent it, so that a publish that is
+ * sent again is not taken for the repetition of itself. One that stands in a history that was lost
+ * since does not count. Whoever repeats a key has published all the same: the sequence moves on.
  *
  * GAP keeps a sender's order: when a message of a pipeline failed, those behind it fail, too, and
  * all are sent again. The stream is written first, because it is what fails (WRONGTYPE, OOM), and
@@ -50,14 +58,28 @@ static const char publish[] =
     "local last = number(redis.call('GET', producer))\n"
     "local state = redis.call('HMGET', meta, 'e', 'o')\n"
     "local epoch, top = state[1], number(state[2])\n"
+    "local sender = string.match(producer, '%x+$') .. ' ' .. ARGV[1]\n"
+    "local function told()\n"
+    "    local place = KEYS[4] and redis.call('GET', KEYS[4])\n"
+    "    if not place or not epoch then return nil end\n"
+    "    local life, offset, by = string.match(place, '^(%S+) (%d+) (.*)$')\n"
+    "    offset = number(offset)\n"
+    "    if life ~= epoch then\n"
+    "        local fork = redis.call('HMGET', meta, 'prev', 'fork')\n"
+    "        if life ~= fork[1] or offset > number(fork[2]) then return nil end\n"
+    "    end\n"
+    "    return {epoch, offset, top, by == sender and 0 or 1}\n"
+    "end\n"
     "if last >= sequence then\n"
+    "    local place = told()\n"
+    "    if place then return place end\n"
     "    local entries = redis.pcall('XREVRANGE', stream, '+', '-', 'COUNT', 64)\n"
     "    for _, entry in ipairs(entries) do\n"
     "        if string.sub(entry[2][2], 1, #envelope) == envelope then\n"
-    "            return {epoch or '', number(string.match(entry[1], '^%d+')), top}\n"
+    "            return {epoch or '', number(string.match(entry[1], '^%d+')), top, 0}\n"
     "        end\n"
     "    end\n"
-    "    return {epoch or '', 0, top}\n"
+    "    return {epoch or '', 0, top, 0}\n"
     "end\n"
     "if previous ~= 0 and last ~= previous then\n"
     "    local kind = redis.call('TYPE', stream).ok\n"
@@ -65,6 +87,11 @@ static const char publish[] =
     "        return redis.error_reply('WRONGTYPE the history is no stream')\n"
     "    end\n"
     "    return redis.error_reply('GAP the message before this one is missing')\n"
+    "end\n"
+    "local place = told()\n"
+    "if place then\n"
+    "    redis.call('SET', producer, ARGV[1], 'PX', digits(DAY))\n"
+    "    return place\n"
     "end\n"
     "if not epoch then\n"
     "    clear(stream)\n"
@@ -76,8 +103,11 @@ static const char publish[] =
     "redis.call('HSET', meta, 'e', epoch, 'o', digits(top))\n"
     "redis.call('PEXPIRE', meta, digits(ttl + DAY))\n"
     "redis.call('SET', producer, ARGV[1], 'PX', digits(DAY))\n"
+    "if KEYS[4] then\n"
+    "    redis.call('SET', KEYS[4], epoch .. ' ' .. digits(top) .. ' ' .. sender, 'PX', ARGV[8])\n"
+    "end\n"
     "redis.call('PUBLISH', ARGV[7], bytes)\n"
-    "return {epoch, top, top}\n";
+    "return {epoch, top, top, 0}\n";
 
 /*
  * KEYS: stream, meta. ARGV: our epoch, or nothing; our offset, or -1 to ask for the present one;
@@ -130,9 +160,10 @@ static const char attach[] =
     "return {status, epoch, top, from, entries}\n";
 
 /*
- * KEYS: stream, meta, producer without its id. ARGV: our epoch, our offset, the new epoch, history
- * size, history ttl, topic, the offset at which ATTACH has found the channel (0: not at all), then
- * for each message that we still have, oldest first: offset, publisher, sequence, envelope.
+ * KEYS: stream, meta, producer without its id, idempotency key without its text. ARGV: our epoch,
+ * our offset, the new epoch, history size, history ttl, topic, the offset at which ATTACH has found
+ * the channel (0: not at all), how long an idempotency key is known, then for each message that we
+ * still have, oldest first: offset, publisher, sequence, idempotency key, envelope.
  *
  * Gives Redis back what it lost and we have seen. Where it has no history, or an older state of
  * ours (it came back from a snapshot), a new epoch forks off at our offset; where another gateway
@@ -156,14 +187,18 @@ static const char restore[] =
     "    epoch = state[1]\n"
     "end\n"
     "local bytes\n"
-    "for i = 8, #ARGV - 3, 4 do\n"
+    "for i = 9, #ARGV - 4, 5 do\n"
     "    local offset = tonumber(ARGV[i])\n"
     "    if offset > top and offset <= position then\n"
-    "        bytes = stamp(ARGV[i + 3], epoch, offset)\n"
+    "        bytes = stamp(ARGV[i + 4], epoch, offset)\n"
     "        keep(stream, offset, bytes, size, ttl)\n"
     "        local producer = producers .. ARGV[i + 1]\n"
     "        if number(redis.call('GET', producer)) < tonumber(ARGV[i + 2]) then\n"
     "            redis.call('SET', producer, ARGV[i + 2], 'PX', digits(DAY))\n"
+    "        end\n"
+    "        if ARGV[i + 3] ~= '' then\n"
+    "            redis.call('SET', KEYS[4] .. ARGV[i + 3], epoch .. ' ' .. digits(offset) .. ' ' ..\n"
+    "                ARGV[i + 1] .. ' ' .. ARGV[i + 2], 'PX', ARGV[8])\n"
     "        end\n"
     "    end\n"
     "end\n"
@@ -213,6 +248,11 @@ void redis_script_text(enum redis_script script, struct buffer *text)
         [REDIS_SCRIPT_ATTACH] = attach,
         [REDIS_SCRIPT_RESTORE] = restore,
         [REDIS_SCRIPT_HELLO] = hello,
+        [REDIS_SCRIPT_HISTORY] = redis_script_history,
+        [REDIS_SCRIPT_FORGET] = redis_script_forget,
+        [REDIS_SCRIPT_ANNOUNCE] = redis_script_announce,
+        [REDIS_SCRIPT_LEAVE] = redis_script_leave,
+        [REDIS_SCRIPT_PRESENT] = redis_script_present,
     };
 
     buffer_append_text(text, prelude);
@@ -274,7 +314,8 @@ bool redis_read_published(const redisReply *reply, struct redis_published *publi
 {
     return redis_reply_copy_text(redis_reply_at(reply, 0), published->epoch, MESSAGE_EPOCH_LIMIT) &&
            redis_reply_number(redis_reply_at(reply, 1), &published->offset) &&
-           redis_reply_number(redis_reply_at(reply, 2), &published->top);
+           redis_reply_number(redis_reply_at(reply, 2), &published->top) &&
+           redis_reply_flag(redis_reply_at(reply, 3), &published->is_repeat);
 }
 
 static bool read_status(const redisReply *reply, enum redis_attach_status *status)

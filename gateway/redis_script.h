@@ -1,12 +1,16 @@
 /*
- * What the bus asks of Redis: four Lua scripts, the names of the keys they touch, and the reading
- * of their answers. Whatever must happen as one step happens in a script. Pure: no I/O.
+ * What the bus asks of Redis: Lua scripts, the names of the keys they touch, and the reading of
+ * their answers (those of bus_ask_history and presence are in redis_script_ask.h). Whatever must happen as one step happens in a script. Pure: no I/O.
  *
  * Keys of channel C under prefix P:
  *     P:{C}:s      stream of the history; entry `<offset>-0`, field `m` is the envelope
  *     P:{C}:m      hash: e epoch, o offset of the newest message; after a loss also prev, the epoch
  *                  before, and fork, the offset up to which both epochs are the same
  *     P:{C}:p:ID   sequence of the last message of publisher ID (16 hex digits), for a day
+ *     P:{C}:key:K  where the message with idempotency key K is, for BUS_KEY_WINDOW_MS: its epoch,
+ *                  offset, publisher and sequence, with blanks between them
+ *     P:{C}:w      hash: who is there, client -> a Present of proto/bus.proto
+ *     P:{C}:d      sorted set: client -> until when it is (ms of the server's clock)
  * and for all of P:
  *     P:boot       hash: id of this life of the data, run_id of the server that holds it, and until
  *                  when (ms of the server's clock) publishes rest, so that all gateways can repair
@@ -20,6 +24,7 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
+#include "common/envelope.h"
 #include "common/message.h"
 #include "gateway/redis_reply.h"
 
@@ -28,6 +33,11 @@ enum redis_script {
     REDIS_SCRIPT_ATTACH,
     REDIS_SCRIPT_RESTORE,
     REDIS_SCRIPT_HELLO,
+    REDIS_SCRIPT_HISTORY,
+    REDIS_SCRIPT_FORGET,
+    REDIS_SCRIPT_ANNOUNCE,
+    REDIS_SCRIPT_LEAVE,
+    REDIS_SCRIPT_PRESENT,
     REDIS_SCRIPT_COUNT,
 };
 
@@ -35,7 +45,7 @@ enum redis_script {
 #define REDIS_ID_SIZE        16 /* hex digits of an epoch or of a life of the data */
 #define REDIS_ATTACH_COUNT   500
 #define REDIS_ATTACH_BYTES   ((size_t)1024 * 1024) /* an answer goes beyond by one entry at most */
-#define REDIS_ENVELOPE_EXTRA 1024 /* an envelope's bytes beside its data, at most */
+#define REDIS_ENVELOPE_EXTRA ENVELOPE_EXTRA_LIMIT
 
 /* Appends the text of a script. */
 void redis_script_text(enum redis_script script, struct buffer *text);
@@ -44,6 +54,9 @@ void redis_script_text(enum redis_script script, struct buffer *text);
 #define REDIS_KEY_STREAM   ":s"
 #define REDIS_KEY_META     ":m"
 #define REDIS_KEY_PRODUCER ":p:"
+#define REDIS_KEY_KEY      ":key:"
+#define REDIS_KEY_WHO      ":w"
+#define REDIS_KEY_DEADLINE ":d"
 
 /* Appends `P:{C}` and `end`; a zero byte follows that does not count. */
 void redis_key(struct buffer *key, const char *prefix, const char *channel, size_t channel_size,
@@ -65,6 +78,7 @@ struct redis_published {
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     uint64_t offset; /* 0 where a repeated message is there but was not found again */
     uint64_t top;    /* the channel's newest offset */
+    bool is_repeat;  /* the place is that of another message with the same idempotency key */
 };
 
 enum redis_attach_status {

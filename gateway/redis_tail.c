@@ -9,7 +9,7 @@
 #define TAIL_LIMIT_MS    30000
 #define TAIL_LIMIT_BYTES ((size_t)1024 * 1024)
 #define ALL_LIMIT_BYTES  ((size_t)64 * 1024 * 1024)
-#define ENTRY_BYTES      256 /* of a message beside its data */
+#define ENTRY_BYTES      256 /* of a message beside its content */
 
 void redis_tails_init(struct redis_tails *tails, size_t message_limit)
 {
@@ -31,7 +31,7 @@ const struct redis_tail_entry *redis_tail_at(const struct redis_tail *tail, size
 
 static size_t cost_of(const struct message *message)
 {
-    return message->data_size + ENTRY_BYTES;
+    return message_content_size(message) + ENTRY_BYTES;
 }
 
 static void drop_oldest(struct redis_tails *tails, struct redis_tail *tail)

@@ -112,6 +112,23 @@ bool redis_topics_are_heard(const struct redis_bus *bus)
 
 /* Messages. */
 
+/* Whatever was missed meanwhile: it has no place among that. */
+static void hand_on_ephemeral(struct redis_channel *channel, struct message *message)
+{
+    struct bus *bus = &channel->bus->bus;
+
+    if (channel->is_told) {
+        metric_add(&bus->stats.delivered, 1);
+        bus->events->deliver(bus->context, message);
+    }
+    message_unref(message);
+}
+
+static bool is_of(const struct message *message, const char *name, size_t size)
+{
+    return message->channel_size == size && memcmp(message->channel, name, size) == 0;
+}
+
 static void on_message(struct redis_bus *bus, const char *name, size_t size,
                        const redisReply *payload)
 {
@@ -124,8 +141,11 @@ static void on_message(struct redis_bus *bus, const char *name, size_t size,
     if (payload->type == REDIS_REPLY_STRING)
         error = envelope_read(payload->str, (size_t)payload->len,
                               (size_t)bus->bus.settings.message_limit_bytes, &message);
-    if (!error && message->channel_size == size && memcmp(message->channel, name, size) == 0 &&
-        message->offset > 0 && message->epoch[0] != '\0') {
+    if (!error && is_of(message, name, size) && message_is_ephemeral(message->kind)) {
+        hand_on_ephemeral(channel, message);
+        return;
+    }
+    if (!error && is_of(message, name, size) && message->offset > 0 && message->epoch[0] != '\0') {
         redis_channel_pin(channel);
         redis_channel_hear(channel, message);
         redis_channel_unpin(channel);

@@ -135,13 +135,13 @@ static void tell_history(const struct ask *ask)
     }
     while ((message = history_next(&reader))) {
         if (count == ROUTER_PIECE_LIMIT ||
-            (count > 0 && bytes + message->data_size > ROUTER_PIECE_BYTES)) {
+            (count > 0 && bytes + message_content_size(message) > ROUTER_PIECE_BYTES)) {
             send_history(ask, OUTCOME_CONTINUED, messages, count, true);
             count = 0;
             bytes = 0;
         }
         messages[count++] = message;
-        bytes += message->data_size;
+        bytes += message_content_size(message);
     }
     send_history(ask, OUTCOME_CONTINUED, messages, count, false);
 }

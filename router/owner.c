@@ -32,7 +32,7 @@ static struct waiting *wait_for(struct list *where, struct place *place, struct 
     waiting->gateway = gateway;
     waiting->kind = kind;
     waiting->message = message ? message_ref(message) : NULL;
-    waiting->cost = REQUEST_COST + (message ? message->data_size : 0);
+    waiting->cost = REQUEST_COST + (message ? message_content_size(message) : 0);
     list_init(&waiting->link);
     list_init(&waiting->link_link);
     list_append(where, &waiting->link);
@@ -431,7 +431,7 @@ void owner_publish(struct shard *shard, struct shard_link *gateway,
         send_refused(shard, gateway, frame->channel, frame->channel_size, 0, REASON_INVALID, 0);
         return;
     }
-    if (!owner_has_room(shard, message->data_size) ||
+    if (!owner_has_room(shard, message_content_size(message)) ||
         !(place = shard_find_or_create(shard, frame->channel, frame->channel_size))) {
         refuse_for_room(shard, gateway, frame, message->sequence);
         return;

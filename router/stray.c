@@ -72,8 +72,13 @@ void stray_publish(struct place *place, const struct message *stray)
 
     if (is_kept(place, stray))
         return;
-    message = message_create(stray->kind, stray->channel, stray->channel_size, stray->data,
-                             stray->data_size);
+    message = message_write(&(struct message_draft){
+        .kind = stray->kind,
+        .channel = {stray->channel, stray->channel_size},
+        .data = {(const char *)stray->data, stray->data_size},
+        .key = stray->key,
+        .origin = stray->origin,
+    });
     message->time_ms = stray->time_ms;
     message->publisher = stray->publisher;
     message->sequence = stray->sequence;

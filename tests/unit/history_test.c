@@ -426,7 +426,7 @@ static void rings_that_grow_and_shrink_keep_the_newest_of_all(void **state)
     for (size_t i = 0; i < CROWD; i++)
         history_deinit(&crowd[i].history);
     assert_int_equal(histories.memory, 0);
-    assert_true(list_is_empty(&histories.messages) && list_is_empty(&histories.members));
+    assert_true(list_is_empty(&histories.messages) && list_is_empty(&histories.ages));
 }
 
 int main(void)

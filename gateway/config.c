@@ -321,6 +321,16 @@ static const struct option options[] = {
      .maximum = 100000,
      .help = "Channels that one client may be subscribed to."},
 
+    {.name = "api-key-file",
+     .type = OPTION_TEXT,
+     .offset = AT(api_key_file),
+     .fallback = "",
+     .argument = "FILE",
+     .group = "Server API",
+     .help =
+         "Keys for the server API on the admin port (/api), a line of 16 to 255 bytes each; any "
+         "of them is taken. Read again on SIGHUP. Empty: the API is off."},
+
     {.name = "max-connections",
      .type = OPTION_NUMBER,
      .offset = AT(max_connections),

@@ -18,6 +18,7 @@
 
 #include "gateway/bus.h"
 #include "gateway/command.h"
+#include "gateway/control.h"
 #include "gateway/site.h"
 #include "gateway/survey.h"
 #include "gateway/worker.h"
@@ -47,6 +48,7 @@ struct hub {
     uint64_t taken_bytes[64];   /* by each worker then */
     uint64_t stuck_ms;          /* STUCK_MS, unless a test has less time */
     struct survey survey;       /* for operators */
+    struct control control;     /* what the gateways say to each other */
     unsigned drained_count;
     void (*drained)(struct hub *hub); /* the last worker reported COMMAND_DRAINED */
 };

@@ -38,6 +38,7 @@ struct option {
     const char *name; /* without the dashes */
     enum option_type type;
     bool is_fixed;              /* a running program keeps its value; a change takes a restart */
+    bool in_section;            /* may stand in a section, too; `offset` is in its struct then */
     size_t offset;              /* of the value in the program's configuration struct */
     const char *fallback;       /* the default, as a user would write it */
     const char *argument;       /* what --help calls the value: SIZE, HOST:PORT; NULL for a flag */
@@ -46,8 +47,7 @@ struct option {
     uint64_t maximum;           /* the same; 0 stands for no maximum */
     const char *const *choices; /* CHOICE: NULL-terminated */
     const char *group;          /* heading in --help, set on the first option of each group */
-    bool in_section;            /* may stand in a section, too; `offset` is in its struct then */
-    const char *section_fallback; /* the default there; NULL: what the option has at the top */
+    const char *section_fallback; /* the default in a section; NULL: what stands at the top */
 };
 
 #define OPTION_SECTION_NAME_LIMIT 64

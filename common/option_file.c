@@ -3,7 +3,7 @@
  * of its own, and it hands no line numbers to its callback; the reader that feeds it here refuses
  * such lines and counts. It also cuts the names of sections, ignores what stands behind them, and
  * says nothing of one without settings; so the reader takes these lines itself, and gives inih a
- * short section instead, which ends the setting before it.
+ * section without a name instead, which ends the setting before it.
  */
 #include "common/option_file.h"
 
@@ -15,7 +15,10 @@
 /* What fits into inih's buffer with its newline and zero byte. */
 #define LINE_LIMIT (INI_MAX_LINE - 2)
 
-#define BOM   "\xef\xbb\xbf"
+#define BOM "\xef\xbb\xbf"
+/* What inih is given instead of a section's line, and no longer than any that there is. */
+#define EMPTY_SECTION "[]"
+
 #define BLANK " \t\r"
 
 struct reader {
@@ -97,7 +100,8 @@ static char *read_line(char *target, int capacity, void *stream)
 
     if (section) {
         read_section(reader, section);
-        length = strlen(strcpy(target, "[-]"));
+        length = strlen(EMPTY_SECTION);
+        memcpy(target, EMPTY_SECTION, length);
     }
     target[length] = '\n';
     target[length + 1] = '\0';

@@ -5,7 +5,8 @@
  */
 #define RULE(member) AT(rules.member)
 
-/* clang-format off: a row is an option */
+/* A row is an option, and part of an array that begins elsewhere. */
+/* clang-format off */
 #define SWITCH(option_name, member, top, text)                                                     \
     {.name = (option_name),                                                                        \
      .type = OPTION_FLAG,                                                                          \
@@ -53,7 +54,7 @@
            "Subscribers of the channel may ask."),
     SWITCH("allow-presence-for-anonymous", allow_presence_for_anonymous, "on",
            "And those who have no name, where clients or subscribers may."),
-    SWITCH("allow-user-limited-channels", allow_user_limited_channels, "on",
+    SWITCH("allow-user-limited-channels", allow_user_limited_channels, "off",
            "A channel such as room#ann,bob is for these users alone, without a token; else # is a "
            "letter like others."),
     {.name = "history-size",
@@ -64,7 +65,7 @@
      .argument = "N",
      .maximum = 1000000,
      .help = "Messages that the bus keeps for each channel. Holes are filled from them; with 0 "
-             "there is nothing to fill them from. Fixed at the top alone.",
+             "there is nothing to fill them from. That of a section takes no restart.",
      .in_section = true,
      .section_fallback = "0"},
     {.name = "history-ttl",
@@ -75,7 +76,8 @@
      .argument = "TIME",
      .minimum = SECOND,
      .maximum = 24 * HOUR * 366,
-     .help = "How long a channel's history is kept after its last message. Fixed at the top alone.",
+     .help = "How long a channel's history is kept after its last message. That of a section takes "
+             "no restart.",
      .in_section = true},
     SWITCH("presence", presence, "on", "It is known who is on a channel."),
     SWITCH("join-leave", join_leave, "on",
@@ -105,7 +107,7 @@
      .fallback = "0",
      .argument = "SIZE",
      .maximum = 64 * MIB,
-     .help = "Largest data that a client may publish; 0 means as max-message-size.",
+     .help = "Largest data that a client may publish; 0 means as --max-message-size.",
      .in_section = true},
     {.name = "message-rate",
      .type = OPTION_NUMBER,
@@ -114,7 +116,7 @@
      .argument = "N",
      .maximum = 1000000,
      .help = "Messages a second that a client may send before it is disconnected (1008); 0 means "
-             "no limit.",
+             "no limit. In a section: what it may publish there.",
      .in_section = true},
     {.name = "message-burst",
      .type = OPTION_NUMBER,
@@ -127,9 +129,8 @@
      .in_section = true},
     SWITCH("subscribe-proxy", subscribe_proxy, "off",
            "The application's backend is asked whether a client may subscribe."),
-    SWITCH("publish-proxy", publish_proxy, "off",
-           "And whether it may publish."),
+    SWITCH("publish-proxy", publish_proxy, "off", "And whether it may publish."),
 
 #undef SWITCH
 #undef RULE
-/* clang-format on */
+    /* clang-format on */

@@ -1,8 +1,7 @@
-/*
- * Commands as JSON. jansson says whether a line is JSON; what is in it is then read from the line
- * itself, for payloads must go out as they came in, and numbers may be larger than jansson's.
- */
+/* Commands as JSON: checked as a whole, then read from the line itself, as payloads must go out as
+ * they came in. */
 #include "gateway/client_protocol_inside.h"
+#include "gateway/json_check.h"
 #include "gateway/json_walk.h"
 
 /* Most strings have no escapes in them, and are handed out where they lie. */
@@ -111,6 +110,7 @@ static bool read_message(struct client_reader *reader, struct text value,
 {
     struct json_members members;
     struct text name;
+    uint32_t seen = 0;
 
     if (!json_members_init(&members, value))
         return false;
@@ -120,8 +120,14 @@ static bool read_message(struct client_reader *reader, struct text value,
         if (!read_text(reader, name, &name))
             return false;
         field = client_field_find(message, &name, 0);
-        if (field && !read_field(reader, value, field, target))
+        if (!field)
+            continue;
+
+        uint32_t bit = UINT32_C(1) << (field - message->fields);
+
+        if (seen & bit || !read_field(reader, value, field, target))
             return false;
+        seen |= bit;
     }
     return true;
 }
@@ -130,7 +136,7 @@ static bool read_id(struct text value, struct client_request *request)
 {
     uint64_t id;
 
-    if (!read_uint(value, UINT32_MAX, &id))
+    if (request->id != 0 || !read_uint(value, UINT32_MAX, &id))
         return false;
     request->id = (uint32_t)id;
     return true;
@@ -165,7 +171,7 @@ bool client_json_read(struct client_reader *reader, struct text line,
     struct text value;
 
     line = json_trim(line);
-    if (!client_is_json(line) || !json_members_init(&members, line))
+    if (!json_is_valid(line) || !json_members_init(&members, line))
         return false;
     while (json_members_next(&members, &name, &value)) {
         if (!read_member(reader, name, value, request))

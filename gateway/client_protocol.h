@@ -19,8 +19,7 @@
 
 enum client_format { CLIENT_JSON, CLIENT_PROTOBUF };
 
-#define CLIENT_SUBS_LIMIT       128 /* subscriptions in a connect request */
-#define CLIENT_JSON_DEPTH_LIMIT 64  /* arrays and objects inside of each other */
+#define CLIENT_SUBS_LIMIT 128 /* subscriptions in a connect request */
 
 /* The codes that SDKs act on. */
 enum client_error {
@@ -316,8 +315,7 @@ void client_write_json_string(struct buffer *out, struct text text);
 /* The JSON text that a publication's data is to JSON clients; nothing where JSON is empty. */
 void client_write_json_data(struct buffer *out, enum client_data kind, struct text data);
 
-/* True if it is one JSON value, of a depth that we bear, without a member that comes twice or a
- * number beyond what a double can hold. */
+/* True if it is one JSON value, of a depth that we bear (json_check.h). */
 bool client_is_json(struct text text);
 
 /* Where the JSON text is a string: appends what it says and returns true. */

@@ -75,22 +75,6 @@ static size_t value_size(struct text json)
     return size;
 }
 
-bool json_is_shallow(struct text json, size_t limit)
-{
-    size_t depth = 0;
-
-    for (size_t i = 0; i < json.size;) {
-        char byte = json.data[i];
-
-        i += byte == '"' ? string_size(skip(json, i)) : 1;
-        if (opens(byte) && ++depth > limit)
-            return false;
-        if (closes(byte) && depth > 0)
-            depth--;
-    }
-    return true;
-}
-
 bool json_members_init(struct json_members *members, struct text value)
 {
     if (value.size == 0 || *value.data != '{')

@@ -1,7 +1,7 @@
 /*
- * Walks over the text of JSON that a parser has accepted, and says where its parts lie: for those
- * who need the bytes that somebody wrote, which parsers do not keep (large integers, the order of
- * members). Given text that is no JSON it finds nonsense, but nothing outside of the text.
+ * Walks over text that json_check.h has accepted, and says where its parts lie: for those who need
+ * the bytes that somebody wrote, which parsers do not keep (large integers, the order of members).
+ * Given text that is no JSON it finds nonsense, but nothing outside of the text.
  */
 #ifndef GATEWAY_JSON_WALK_H
 #define GATEWAY_JSON_WALK_H
@@ -10,10 +10,6 @@
 #include <stddef.h>
 
 #include "common/text.h"
-
-/* True if no more than `limit` arrays and objects are inside of each other. For text that no parser
- * has seen yet, so that a deep one does not come so far. */
-bool json_is_shallow(struct text json, size_t limit);
 
 /* What is left of an object. */
 struct json_members {

@@ -67,7 +67,7 @@ static void end_by_error(struct client *client, int error)
     end(client, reason);
 }
 
-int client_connect(struct client *client, struct crowd *crowd, struct destination *destination,
+int client_dial(struct client *client, struct crowd *crowd, struct destination *destination,
                    uint32_t index)
 {
     int fd;
@@ -93,7 +93,7 @@ bool client_try_next_address(struct client *client)
     if (client->state != CLIENT_CONNECTING || !endpoint_advance(&destination->endpoint))
         return false;
     release(client);
-    return client_connect(client, client->crowd, destination, client->index) == 0;
+    return client_dial(client, client->crowd, destination, client->index) == 0;
 }
 
 void client_flush(struct client *client)

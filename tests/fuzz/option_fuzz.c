@@ -1,8 +1,8 @@
 /*
- * Options: the input is a config file, and each of its lines once more a command-line argument and
- * an environment variable of the real gateway's table. Whatever comes, the result is a filled
- * configuration or one line that says what is wrong, which is the first that --check-config would
- * say.
+ * Options: the input is a config file, sections included, and each of its lines once more a
+ * command-line argument and an environment variable of the real gateway's table. Whatever comes,
+ * the result is a filled configuration or one line that says what is wrong, which is the first that
+ * --check-config would say.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -13,6 +13,7 @@
 
 #include "common/memory.h"
 #include "gateway/config.h"
+#include "gateway/namespaces.h"
 
 #define ARGUMENT_LIMIT 8
 
@@ -43,6 +44,22 @@ static void load_and_go_on(int argc, char **argv, char **environment, const char
     options_free(&config_program, &config);
 }
 
+/* A section of a good configuration is found by a channel of its name. */
+static void find_namespaces(const struct config *config)
+{
+    struct namespaces *namespaces = namespaces_create(config);
+
+    for (size_t i = 0; i < config->namespaces.count; i++) {
+        char channel[OPTION_SECTION_NAME_LIMIT + sizeof(":x")];
+
+        snprintf(channel, sizeof(channel), "%s:x", config->namespaces.items[i]->name);
+        if (namespaces_privacy(namespaces, text_of(channel)) != CHANNEL_FOR_TOKEN &&
+            namespaces_privacy(namespaces, text_of(channel)) != CHANNEL_PERSONAL)
+            assert(namespaces_find(namespaces, text_of(channel)));
+    }
+    namespaces_destroy(namespaces);
+}
+
 static void load(int argc, char **argv, char **environment)
 {
     char error[OPTION_ERROR_LIMIT] = "";
@@ -57,6 +74,8 @@ static void load(int argc, char **argv, char **environment)
     check(outcome, error);
     if (outcome == OPTION_RUN)
         config_check(&config, count, &problems);
+    if (outcome == OPTION_RUN && problems == 0)
+        find_namespaces(&config);
     options_free(&config_program, &config);
     if (outcome != OPTION_EXIT)
         load_and_go_on(argc, argv, environment, error);

@@ -39,6 +39,7 @@ describe("the command line", () => {
     assert.match(stdout, /\[0\.0\.0\.0:8000\] \(restart\)/);
     assert.match(stdout, /\[info\]\n/);
     assert.match(stdout, /SIGHUP .* \(restart\)/);
+    assert.match(stdout, /In a section \[namespace NAME\][^]*\n {2}history-size = N \[0\]\n/);
     for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
   });
 
@@ -76,6 +77,27 @@ describe("the command line", () => {
       told.map((line) => line.match(/^carillon-gateway: (\S+?):/)[1]).sort(),
       ["--bus", "--listen", "--max-channels", "--web-root", "CARILLON_LOBY"],
     );
+  });
+
+  it("--check-config tells what is wrong in sections of the config file, too", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "carillon-"));
+    const config = join(directory, "gateway.conf");
+    const sections = ["[namespace chat]", "presense = on", "force-recovery = on", "[namespace chat]", "[room hall]"];
+
+    await writeFile(config, sections.join("\n"));
+    const { code, stderr } = await run(["--check-config", "--config", config]);
+    assert.equal(code, 2);
+    const told = stderr.replaceAll(`${config}:`, "").trimEnd().split("\n");
+    assert.deepEqual(
+      told.map((line) => line.replace("carillon-gateway: ", "")),
+      [
+        "2: presense: unknown option; did you mean presence? (--help lists all)",
+        "4: [namespace chat]: the section began in line 1 already",
+        "5: [room hall]: unknown section; expected [namespace NAME]",
+        "[namespace chat] force-recovery: needs a history-size above 0",
+      ],
+    );
+    await rm(directory, { recursive: true });
   });
 
   it("--check-config says nothing of what is right, though the port is taken and the bus away", async () => {
@@ -253,6 +275,15 @@ onEachBus(BUSES, (Bus) => {
         await clients[0].close();
         await gateway.waitForLog(/"level":"debug"/);
         closeClients(clients);
+      }));
+
+    it("reloads sections, with a history-size of their own", () =>
+      reconfigured("[namespace chat]\nhistory-size = 5\n", async (gateway, reload) => {
+        const before = gateway.log.length;
+
+        await reload("[namespace chat]\nhistory-size = 7\n[namespace news]\n");
+        assert.doesNotMatch(gateway.log.slice(before), /take a restart/);
+        await reload("[namespace chat]\nhistory-siz = 7\n", /event="reload refused, .*:2: history-siz: unknown option/);
       }));
 
     it("names what takes a restart, each time, and applies the rest", () =>

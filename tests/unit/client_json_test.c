@@ -72,22 +72,87 @@ static void what_is_no_string_is_not_read(void **state)
 static void json_is_one_value(void **state)
 {
     static const char *const good[] = {
-        "1", "-0", "1e5", "\"x\"", "null", "true", " [] ", "{\n}", "12345678901234567890123"};
-    static const char *const bad[] = {"",
-                                      " ",
-                                      "1 2",
-                                      "[",
-                                      "nul",
-                                      "01",
-                                      "1.",
-                                      "{a:1}",
-                                      "[1,]",
-                                      "\"\n\"",
-                                      "+1",
-                                      "1e999",
-                                      "{\"a\":1,\"a\":1}",
-                                      "\xef\xbb\xbf"
-                                      "1"};
+        "1",
+        "-0",
+        "0.10",
+        "1e5",
+        "1E+05",
+        "-1.5e-300",
+        "1e999",
+        "\"x\"",
+        "null",
+        "true",
+        "false",
+        "[]",
+        " [\t] ",
+        "{\n}\r",
+        "[1,2]",
+        "[[],{}]",
+        "{\"a\":1,\"a\":[]}",
+        "{ \"\" : 0 , \"b\" : { } }",
+        "12345678901234567890123",
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\ude00\\udbff\\uDFFF\\ud7ff\\ue000\"",
+        "\"\x7f caf\xc3\xa9\"",
+    };
+    static const char *const bad[] = {
+        "",
+        " ",
+        "1 2",
+        "nul",
+        "truE",
+        "truefalse",
+        "01",
+        "-",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "1e+",
+        "0x1",
+        "NaN",
+        "-a",
+        "[",
+        "]",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1}",
+        "{",
+        "}",
+        "{a:1}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\":1]",
+        "{1:1}",
+        "{\"a\" 1}",
+        "[]]",
+        "{}}",
+        "\"",
+        "\"a",
+        "\"\n\"",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\n\"",
+        "\"\\ud800\\ud800\"",
+        "\"\\ud800x\"",
+        "\"\\qtrue",
+        "\"\x01true",
+        "\"\xff\"",
+        "\"\xed\xa0\x80\"",
+        "\xef\xbb\xbf[]",
+        "'a'",
+        "/**/1",
+        "[1]//",
+        "\"a\":1",
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -96,7 +161,8 @@ static void json_is_one_value(void **state)
         assert_false(client_is_json(text_of(bad[i])));
     assert_false(client_is_json((struct text){"1\0", 2}));
     assert_false(client_is_json((struct text){"[1\0]", 4}));
-    assert_false(client_is_json((struct text){"[true\0]", 7}));
+    assert_false(client_is_json((struct text){"\0", 1}));
+    assert_false(client_is_json((struct text){"\"\0\"", 3}));
 }
 
 static void check_member(struct json_members *members, const char *name, const char *value)

@@ -2,6 +2,7 @@
 #include "tests/unit/client_protocol_fixture.h"
 
 #include "common/memory.h"
+#include "gateway/json_check.h"
 
 /* The last command of the frame is what `expected` says, and nothing follows. The frame stands at
  * the end of its memory, for the address sanitizer. */
@@ -65,9 +66,8 @@ static void json_that_is_none_of_the_protocol_is_refused(void **state)
         "{\"id\":1,\"presence\":{\"channel\":\"\\ud800\"}}",
         "{\"id\":1,\"presence\":{\"channel\":\"\xff\"}}",
         "{\"id\":1,\"presence\":{\"channel\":\"tab\there\"}}",
-        "{\"id\":1,\"publish\":{\"channel\":\"x\",\"data\":{\"a\":1,\"a\":2}}}",
+        "{\"id\":1,\"publish\":{\"channel\":\"x\",\"channel\":\"x\"}}",
         "{\"id\":1,\"publish\":{\"channel\":\"x\",\"data\":[1,]}}",
-        "{\"id\":1,\"publish\":{\"channel\":\"x\",\"data\":1e999}}",
         "{\"id\":1,\"publish\":{\"channel\":\"x\",\"data\":}}",
         "{\"id\":1,\"subscribe\":{\"channel\":\"x\",\"offset\":18446744073709551616}}",
         "{\"id\":1,\"subscribe\":{\"channel\":\"x\",\"offset\":-1}}",
@@ -98,6 +98,8 @@ static void what_is_odd_but_right_is_accepted(void **state)
         "{\"id\":1,\"rpc\":{\"data\":\"}\\\"]\\\\\"}}",
         "{\"id\":1,\"rpc\":{\"data\":\"\\ud83d\\ude00\"}}",
         "{\"id\":1,\"rpc\":{\"data\":-0.5e-3}}",
+        "{\"id\":1,\"rpc\":{\"data\":1e999}}",
+        "{\"id\":1,\"rpc\":{\"data\":{\"a\":1,\"a\":2}}}",
     };
 
     (void)state;
@@ -123,8 +125,8 @@ static void check_depth(size_t depth, enum client_read expected)
 static void json_may_not_be_deep(void **state)
 {
     (void)state;
-    check_depth(CLIENT_JSON_DEPTH_LIMIT - 2, CLIENT_READ_REQUEST);
-    check_depth(CLIENT_JSON_DEPTH_LIMIT - 1, CLIENT_READ_BAD);
+    check_depth(JSON_DEPTH_LIMIT - 2, CLIENT_READ_REQUEST);
+    check_depth(JSON_DEPTH_LIMIT - 1, CLIENT_READ_BAD);
     check_depth(10000, CLIENT_READ_BAD);
     check_json(
         "{\"id\":1,\"rpc\":{\"data\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["

@@ -113,7 +113,7 @@ static int create(void **state)
         return -1;
     destination_init(&fixture->destination, &url, 1);
     if (endpoint_resolve(&fixture->destination.endpoint, "127.0.0.1", port) ||
-        client_connect(&fixture->client, &fixture->crowd, &fixture->destination, 0))
+        client_dial(&fixture->client, &fixture->crowd, &fixture->destination, 0))
         return -1;
     handle_event(fixture);
     fixture->server = accept(fixture->listener, NULL, NULL);

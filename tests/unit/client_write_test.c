@@ -79,7 +79,7 @@ static void check_missed(size_t count, Carillon__Client__Publication *const *pub
 
 #define INFO_JSON "{\"user\":\"u\\\"\",\"client\":\"c1\",\"conn_info\":{\"n\":1},\"chan_info\":[2]}"
 #define MISSED_JSON                                                                                \
-    "\"publications\":[{\"data\":{\"x\":1},\"info\":" INFO_JSON ",\"offset\":4},"                \
+    "\"publications\":[{\"data\":{\"x\":1},\"info\":" INFO_JSON ",\"offset\":4},"                  \
     "{\"data\":\"say \\\"hi\\\"\",\"offset\":5,\"time\":1700000000123},"                           \
     "{\"data\":\"/wABAg==\",\"tags\":{\"a\":\"b\",\"c\":\"\"}}]"
 

@@ -68,8 +68,9 @@ static bool send_output(struct server_connection *connection)
 
     if (exchange->output.size == 0)
         return true;
-    if (stream_write_bytes(stream, exchange->output.data, exchange->output.size) ||
-        stream_queued_bytes(stream) > QUEUE_LIMIT_BYTES) {
+    /* One answer may be larger than the limit, but none is put on top of so much. */
+    if (stream_queued_bytes(stream) > QUEUE_LIMIT_BYTES ||
+        stream_write_bytes(stream, exchange->output.data, exchange->output.size)) {
         end(connection);
         return false;
     }
@@ -86,10 +87,13 @@ static bool send_output(struct server_connection *connection)
 static void feed(struct server_connection *connection, const unsigned char *data, size_t size)
 {
     struct http_server *server = connection->server;
+    struct http_exchange *exchange = &connection->exchange;
     bool taken;
 
-    http_exchange_feed(&connection->exchange, data, size, server->respond, server->context, &taken);
-    if (send_output(connection) && http_exchange_is_full(&connection->exchange)) {
+    if (size > 0 && http_request_reader_is_idle(exchange->reader)) /* a request has its time, too */
+        loop_wait(server->loop, &connection->waiter, IDLE_MS);
+    http_exchange_feed(exchange, data, size, answer, server, &taken);
+    if (send_output(connection) && http_exchange_is_full(exchange)) {
         connection->is_held = true;
         stream_stop(&connection->stream);
     }

@@ -20,11 +20,12 @@
 #include "gateway/hub.h"
 #include "gateway/settings.h"
 
-#define API_DEPTH_LIMIT    64    /* arrays and objects inside of each other */
-#define API_COMMANDS_LIMIT 1000  /* of a batch */
-#define API_CHANNELS_LIMIT 1000  /* of a broadcast */
-#define API_PARTS_LIMIT    10000 /* publishes and questions of a batch in all */
-#define API_WAIT_MS        10000 /* for the bus; then those that are unanswered are refused (108) */
+#define API_DEPTH_LIMIT        64    /* arrays and objects inside of each other */
+#define API_COMMANDS_LIMIT     1000  /* of a batch */
+#define API_CHANNELS_LIMIT     1000  /* of a broadcast */
+#define API_PARTS_LIMIT        10000 /* publishes and questions of a batch in all */
+#define API_RESULT_LIMIT_BYTES ((size_t)64 * 1024 * 1024) /* of a history */
+#define API_WAIT_MS            10000 /* for the bus; then those that are unanswered are refused (108) */
 
 struct api;
 

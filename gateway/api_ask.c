@@ -38,8 +38,10 @@ static struct api_part *of_ask(struct bus_ask *ask)
 
 /* History. */
 
-static void write_history(struct buffer *out, const struct bus_answer *answer)
+/* False where it is too much. */
+static bool write_history(struct buffer *out, const struct bus_answer *answer)
 {
+    size_t i;
     const struct client_publication *publications;
     struct client_writer writer;
     struct arena arena;
@@ -48,7 +50,7 @@ static void write_history(struct buffer *out, const struct bus_answer *answer)
     publications = client_publications_of(answer->messages, answer->message_count, false, &arena);
     writer_begin(&writer, out, CLIENT_JSON);
     writer_list_open(&writer, "publications");
-    for (size_t i = 0; i < answer->message_count; i++) {
+    for (i = 0; i < answer->message_count && out->size < API_RESULT_LIMIT_BYTES; i++) {
         writer_item_open(&writer, 1);
         writer_publication(&writer, &publications[i]);
         writer_close(&writer);
@@ -58,6 +60,7 @@ static void write_history(struct buffer *out, const struct bus_answer *answer)
     writer_text_always(&writer, "epoch", 2, text_of(answer->epoch));
     writer_close(&writer);
     arena_deinit(&arena);
+    return i == answer->message_count;
 }
 
 static void on_history(struct bus_ask *ask, int error, const struct bus_answer *answer)
@@ -68,8 +71,8 @@ static void on_history(struct bus_ask *ask, int error, const struct bus_answer *
 
     if (!code && answer->is_lost && wants_position)
         code = CLIENT_ERROR_UNRECOVERABLE_POSITION;
-    if (!code)
-        write_history(&part->command->result, answer);
+    if (!code && !write_history(&part->command->result, answer))
+        code = CLIENT_ERROR_LIMIT_EXCEEDED;
     api_part_done(part, code);
 }
 

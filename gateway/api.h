@@ -20,7 +20,6 @@
 #include "gateway/hub.h"
 #include "gateway/settings.h"
 
-#define API_DEPTH_LIMIT        64    /* arrays and objects inside of each other */
 #define API_COMMANDS_LIMIT     1000  /* of a batch */
 #define API_CHANNELS_LIMIT     1000  /* of a broadcast */
 #define API_PARTS_LIMIT        10000 /* publishes and questions of a batch in all */

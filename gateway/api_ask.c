@@ -46,7 +46,7 @@ static bool write_history(struct buffer *out, const struct bus_answer *answer)
     struct client_writer writer;
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
     publications = client_publications_of(answer->messages, answer->message_count, false, &arena);
     writer_begin(&writer, out, CLIENT_JSON);
     writer_list_open(&writer, "publications");
@@ -137,7 +137,7 @@ static void write_presence(struct buffer *out, const struct bus_answer *answer)
     struct client_writer writer;
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
     writer_begin(&writer, out, CLIENT_JSON);
     writer_map_open(&writer, "presence");
     for (size_t i = 0; i < answer->present_count; i++) {

@@ -9,6 +9,7 @@
 #include "common/http_response.h"
 #include "common/memory.h"
 #include "gateway/api_inside.h"
+#include "gateway/json_check.h"
 #include "gateway/json_walk.h"
 #include "gateway/namespaces.h"
 
@@ -350,8 +351,6 @@ static const char *read_body(struct api_call *call, const char *method)
 
     if (rest.size == 0 && method) /* nothing is as good as an empty object */
         rest = text_of("{}");
-    if (!json_is_shallow(rest, API_DEPTH_LIMIT))
-        return "the JSON is too deep";
     do {
         struct text value;
         json_t *json = parse(call, &rest, &value);
@@ -360,6 +359,8 @@ static const char *read_body(struct api_call *call, const char *method)
             return "the body is not JSON";
         if (!json_is_object(json))
             return "expected a JSON object";
+        if (!json_is_valid(value))
+            return "the JSON is too deep, or half a character is in it";
         if (!method)
             problem = read_old(call, json, value);
         else if (call->form == API_BATCH)

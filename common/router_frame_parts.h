@@ -54,7 +54,7 @@ static inline bool read_channel(struct router_frame *frame, const char *channel)
 {
     frame->channel = channel;
     frame->channel_size = strlen(channel);
-    return channel_name_is_valid(channel, frame->channel_size);
+    return channel_name_is_on_bus(channel, frame->channel_size);
 }
 
 static inline bool is_epoch(const char *epoch)
@@ -71,7 +71,14 @@ static inline bool is_position(const char *epoch, uint64_t offset)
 static inline bool read_envelope(struct message **message, ProtobufCBinaryData envelope,
                                  size_t data_limit)
 {
-    return envelope_read(envelope.data, envelope.len, data_limit, message) == 0;
+    if (envelope_read(envelope.data, envelope.len, data_limit, message))
+        return false;
+    if (!message_is_ephemeral((*message)->kind))
+        return true;
+    /* A router gives every message a place. */
+    message_unref(*message);
+    *message = NULL;
+    return false;
 }
 
 /* The capabilities that we know of a list of names. */

@@ -51,8 +51,12 @@ static void publish(struct control *control, uint64_t node, Carillon__Control__C
 
     publish->message = message_write(&draft);
     buffer_deinit(&data);
-    if (!bus || bus_state(bus) != BUS_UP)
-        publish->published(publish, bus ? UV_ENOTCONN : UV_ECANCELED);
+    if (!bus)
+        publish->published(publish, UV_ECANCELED);
+    else if (control->channels == 0)
+        publish->published(publish, UV_ENOTSUP);
+    else if (bus_state(bus) != BUS_UP)
+        publish->published(publish, UV_ENOTCONN);
     else
         bus_publish(bus, publish);
 }
@@ -229,7 +233,7 @@ static void hear_again(struct map_entry *entry, void *context)
 
 void control_bus_is_up(struct control *control)
 {
-    if (!control->hub)
+    if (!control->hub || control->channels == 0)
         return;
     map_each(&control->nodes, hear_again, control);
     on_pulse(&control->pulse);
@@ -288,6 +292,7 @@ bool control_receive(struct control *control, struct message *message)
 
     if (message->channel[0] != FIRST_BYTE)
         return false;
+    control->heard++;
     if (!control->hub || message->kind != MESSAGE_CONTROL)
         return true;
     act = carillon__control__control__unpack(NULL, message->data_size, message->data);
@@ -301,19 +306,26 @@ bool control_receive(struct control *control, struct message *message)
 
 /* Beginning and end. */
 
-void control_start(struct control *control, struct hub *hub, uint64_t id, const char *name)
+static void listen_to(struct control *control, uint64_t node)
 {
     char channel[CHANNEL_SIZE];
 
+    name_channel(channel, node);
+    bus_subscribe(control->hub->bus, channel, strlen(channel));
+    control->channels++;
+}
+
+void control_start(struct control *control, struct hub *hub, uint64_t id, const char *name)
+{
     *control =
         (struct control){.hub = hub, .id = id, .name = name, .since_ms = loop_now_ms(hub->loop)};
     list_init(&control->surveys);
     list_init(&control->answering);
     waiter_init(&control->pulse, on_pulse);
-    name_channel(channel, id);
-    bus_subscribe(hub->bus, channel, strlen(channel));
-    name_channel(channel, 0);
-    bus_subscribe(hub->bus, channel, strlen(channel));
+    if (strcmp(bus_name(hub->bus), "router") == 0)
+        return;
+    listen_to(control, id);
+    listen_to(control, 0);
     on_pulse(&control->pulse);
 }
 

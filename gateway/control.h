@@ -4,7 +4,8 @@
  *
  * Belongs to the hub, on the main loop. What is to be done with clients goes on to the workers as
  * it came (COMMAND_CONTROL), the sender's own included: it hears itself over the bus like
- * everybody. What is said while the bus is away is refused, and not kept for later.
+ * everybody. What is said while the bus is away is refused, and not kept for later. Routers give
+ * every message a place and so carry none of these: there a gateway knows itself alone.
  */
 #ifndef GATEWAY_CONTROL_H
 #define GATEWAY_CONTROL_H
@@ -49,7 +50,9 @@ struct control {
     uint64_t id;     /* of this gateway */
     const char *name;
     uint64_t since_ms;
-    struct map nodes; /* the others, struct control_node */
+    unsigned channels; /* that it has subscribed: none on a bus that does not carry such messages */
+    uint64_t heard;    /* messages */
+    struct map nodes;  /* the others, struct control_node */
     struct list surveys;
     struct list answering; /* surveys of any gateway that our workers are at */
     uint64_t survey_id;

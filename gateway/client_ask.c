@@ -175,7 +175,8 @@ static void on_presence(struct ask_command *command)
 
         if (ask.only_counts)
             client_write_presence_stats(client_replies(client), client_format(client), ask.id,
-                                        (uint32_t)answer->present_count, client_count_users(answer));
+                                        (uint32_t)answer->present_count,
+                                        client_count_users(answer));
         else
             write_presence(client, ask.id, answer);
         client_send(client);

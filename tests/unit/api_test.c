@@ -214,10 +214,10 @@ static void file_without_good_keys_is_refused(void **state)
 {
     (void)state;
     struct api_keys *keys;
-    char many[20 * 18 + 1] = "";
+    char many[17 * 17 + 1];
 
-    for (int i = 0; i < 17; i++)
-        strcat(many, "0123456789abcdef\n");
+    for (size_t i = 0; i < 17; i++)
+        snprintf(many + 17 * i, 18, "0123456789abcdef\n");
     assert_int_equal(read_keys(&keys, ""), UV_EINVAL);
     assert_int_equal(read_keys(&keys, "# 0123456789abcdef\n"), UV_EINVAL);
     assert_int_equal(read_keys(&keys, "0123456789abcde\n"), UV_EINVAL);

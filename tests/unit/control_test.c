@@ -12,7 +12,8 @@
 #include "gateway/census.h"
 #include "gateway/hub.h"
 
-#define GATEWAYS 2
+#define GATEWAYS    2
+#define NAMES_BYTES ((size_t)128)
 
 static struct loop loop;
 static struct bus *bus;
@@ -183,15 +184,15 @@ static int tear_down(void **state)
 static void append_name(const struct control_node *node, void *context)
 {
     char *names = context;
+    size_t size = strlen(names);
 
-    strcat(names, node->name);
-    strcat(names, ";");
+    snprintf(names + size, NAMES_BYTES - size, "%s;", node->name);
 }
 
 static void gateways_know_each_other(void **state)
 {
     (void)state;
-    char names[128] = "";
+    char names[NAMES_BYTES] = "";
 
     control_each_node(&places[0].hub.control, append_name, names);
     assert_string_equal(names, "gateway 0;gateway 1;");
@@ -203,7 +204,7 @@ static void gateways_know_each_other(void **state)
 static void gateway_that_leaves_is_forgotten(void **state)
 {
     (void)state;
-    char names[128] = "";
+    char names[NAMES_BYTES] = "";
 
     control_stop(&places[1].hub.control);
     go_on();

@@ -67,6 +67,12 @@ static const struct worker_metric worker_metrics[] = {
     {"carillon_channel_losses_total", METRIC_COUNTER,
      "Times that subscribers of a channel could not be given all messages.",
      WORKER(histories_lost)},
+    {"carillon_client_subscriptions", METRIC_GAUGE,
+     "Subscriptions of clients of the channel protocol.", WORKER(subscriptions)},
+    {"carillon_client_errors_total", METRIC_COUNTER,
+     "Requests of the channel protocol that were answered with an error.", WORKER(client_errors)},
+    {"carillon_tokens_refused_total", METRIC_COUNTER, "Tokens of clients that are none of ours.",
+     WORKER(tokens_refused)},
     {"carillon_worker_channels", METRIC_GAUGE, "Channels with subscribers, summed over threads.",
      WORKER(channels)},
 };

@@ -211,6 +211,8 @@ static void on_recent(struct ask_command *command)
     struct recent_page page = {
         .error = command->error,
         .offset = command->answer.offset,
+        .previous = command->answer.previous,
+        .fork = command->answer.fork,
         .is_lost = command->answer.is_lost,
         .messages = command->answer.messages,
         .message_count = command->answer.message_count,

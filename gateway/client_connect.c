@@ -59,6 +59,25 @@ static void take_claims(struct client *client, struct token_claims *claims)
     client->expires_at_s = claims->expires_at_s;
 }
 
+static void subscribe_to_personal(struct client *client,
+                                  const struct client_connect_request *request)
+{
+    char name[CHANNEL_NAME_LIMIT];
+    struct text channel = {
+        name,
+        namespaces_personal_channel(client_settings(client)->namespaces, text_of(client->user),
+                                    name),
+    };
+    struct server_subscription wanted = {
+        .channel = channel,
+        .recover = find_sub(request, channel),
+        .is_of_connect = true,
+    };
+
+    if (channel.size > 0)
+        client_subscribe_by_server(client, &wanted);
+}
+
 void client_connect(struct client *client, uint32_t id,
                     const struct client_connect_request *request)
 {
@@ -88,6 +107,8 @@ void client_connect(struct client *client, uint32_t id,
         client_subscribe_by_server(client, &wanted);
     }
     token_claims_deinit(&claims);
+    if (client->session && client_settings(client)->config.subscribe_to_personal)
+        subscribe_to_personal(client, request);
     client_joined(client);
 }
 

@@ -38,6 +38,7 @@ struct client {
     uint32_t connect_id;
     size_t joining;              /* channels that the connect reply waits for */
     size_t asks;                 /* answers under way */
+    struct pace pace;            /* of what it publishes where it is not subscribed */
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
@@ -60,13 +61,14 @@ struct client_subscription {
     bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
-    bool has_token;    /* for this channel, or the application's word */
+    bool has_token; /* for this channel, or the application's word */
     bool is_positioned;
     bool is_recoverable;
     bool is_recovering;
     bool is_delta;
     bool is_present;   /* the bus was told */
     bool is_announced; /* and so were those who listen to joins */
+    struct pace pace;  /* of what the client publishes here */
     int64_t expires_at_s;
     char *info; /* chan_info, JSON; NULL: none */
     char *data; /* to be told with it; NULL: none */

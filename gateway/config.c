@@ -330,6 +330,12 @@ static const struct option options[] = {
      .minimum = 1,
      .maximum = 100000,
      .help = "Channels that one client may be subscribed to."},
+    {.name = "subscribe-to-personal",
+     .type = OPTION_FLAG,
+     .offset = AT(subscribe_to_personal),
+     .fallback = "off",
+     .help = "A client with a user's name is subscribed to that user's personal channel when it "
+             "connects."},
 
     {.name = "api-key-file",
      .type = OPTION_TEXT,

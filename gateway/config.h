@@ -49,6 +49,7 @@ struct config {
 
     int allow_anonymous; /* enum config_anonymous */
     uint64_t client_channel_limit;
+    bool subscribe_to_personal;
     const char *token_hmac_secret_file; /* empty: none; so the next four */
     const char *token_rsa_public_key;
     const char *token_ecdsa_public_key;

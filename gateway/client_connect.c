@@ -92,6 +92,7 @@ void client_connect(struct client *client, uint32_t id,
     client->connect_id = id;
     client_await_expiry(client);
     clients_add(&client->host->clients, &client->place, text_of(client->id), text_of(client->user));
+    client_count(client->host);
     client->joining = 1; /* of its own, until all have been asked for */
     for (size_t i = 0; i < claims.sub_count && client->session; i++) {
         const struct token_sub *sub = &claims.subs[i];

@@ -337,6 +337,16 @@ static const struct option options[] = {
      .help = "A client with a user's name is subscribed to that user's personal channel when it "
              "connects."},
 
+    {.name = "api-key-file",
+     .type = OPTION_TEXT,
+     .offset = AT(api_key_file),
+     .fallback = "",
+     .argument = "FILE",
+     .group = "Server API",
+     .help =
+         "Keys for the server API on the admin port (/api), a line of 16 to 255 bytes each; any "
+         "of them is taken. Read again on SIGHUP. Empty: the API is off."},
+
     {.name = "max-connections",
      .type = OPTION_NUMBER,
      .offset = AT(max_connections),

@@ -60,6 +60,8 @@ struct config {
     uint64_t token_leeway_ms;
     const char *token_user_claim;
 
+    const char *api_key_file; /* empty: the server API is off */
+
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit */
     uint64_t accept_rate;                 /* WebSockets a second; 0: no limit */

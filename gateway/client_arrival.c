@@ -9,6 +9,15 @@ static void override(const struct client_subscription *subscription, enum token_
         *rule = subscription->overrides & 1U << what;
 }
 
+void client_subscription_override(struct client_subscription *subscription,
+                                  const struct token_claims *claims)
+{
+    for (unsigned i = 0; i < TOKEN_OVERRIDES; i++) {
+        subscription->overridden |= (uint8_t)(claims->has_override[i] << i);
+        subscription->overrides |= (uint8_t)(claims->override[i] << i);
+    }
+}
+
 const struct channel_rules *
 client_subscription_rules(const struct client_subscription *subscription,
                           struct channel_rules *space)

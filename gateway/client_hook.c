@@ -146,7 +146,7 @@ bool client_hook_refuses(struct client *client, uint32_t id, const struct hook_a
         client_refuse_with(client, id, answer->code, answer->text, answer->is_temporary);
         return true;
     case HOOK_DISCONNECT:
-        client_disconnect_with(client, answer->code, answer->text);
+        client_disconnect_as(client, answer->code, answer->text);
         return true;
     case HOOK_BAD:
     default:
@@ -254,7 +254,7 @@ void client_ask_connect(struct client *client, uint32_t id,
 static void refresh(struct client *client, struct hook_answer *answer)
 {
     if (answer->verdict == HOOK_DISCONNECT) {
-        client_disconnect_with(client, answer->code, answer->text);
+        client_disconnect_as(client, answer->code, answer->text);
         return;
     }
     if (answer->verdict != HOOK_RESULT) {

@@ -126,7 +126,9 @@ void client_refuse_with(struct client *client, uint32_t id, uint32_t code, const
 
 /* The end of it: no call may follow but on the way out. */
 void client_disconnect(struct client *client, enum client_disconnect code);
-void client_disconnect_with(struct client *client, uint32_t code, const char *reason);
+
+/* The same for a reason of the application's, and with its code (3000 to 4999). */
+void client_disconnect_as(struct client *client, uint32_t code, const char *reason);
 
 /* Sets the time at which something has to be looked at. */
 void client_await_expiry(struct client *client);
@@ -143,6 +145,9 @@ struct client_info client_who(const struct client *client,
 
 /* Who wants to act on a channel. */
 struct actor client_actor(const struct client *client, struct text channel);
+
+/* Counts those of the worker that have said who they are, after a change. */
+void client_count(const struct session_host *host);
 
 /* client_connect.c */
 
@@ -197,6 +202,9 @@ void client_subscription_begin(struct client_subscription *subscription);
 void client_subscription_look(struct client_subscription *subscription,
                               void (*done)(struct catch_up *catch_up, const struct missed *missed));
 
+/* It cannot be had: whoever asked for it is told. Frees it. */
+void client_subscription_give_up(struct client_subscription *subscription, enum client_error code);
+
 /* The application, or a loss, ends it; the client is told. */
 void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,
                                   const char *reason);
@@ -215,6 +223,9 @@ int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
 const struct channel_rules *
 client_subscription_rules(const struct client_subscription *subscription,
                           struct channel_rules *space);
+
+void client_subscription_override(struct client_subscription *subscription,
+                                  const struct token_claims *claims);
 
 /* It is there: the bus is told, and those who listen to joins, as the rules say. */
 void client_subscription_arrive(struct client_subscription *subscription);

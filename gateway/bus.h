@@ -63,6 +63,7 @@ struct bus_settings {
     uint64_t buffer_limit_bytes;   /* publishes that wait for the bus, or to come back from it: data,
                                       key, origin and 128 bytes each */
     uint64_t message_limit_bytes;  /* largest data of a message that the bus brings */
+    uint64_t client_limit_bytes;   /* and that our clients may send, for a warning; 0: unknown */
     const char *redis_prefix;      /* of every key and pub/sub channel */
     const char *router_cluster;
     const char *router_secret_file; /* empty: no secret */
@@ -77,8 +78,9 @@ struct bus_settings {
  * (message_is_ephemeral) go to whoever is subscribed now, without a place or a promise. */
 struct bus_publish {
     /* 0: in the channel's history at `message->epoch`/`message->offset`, and so acknowledged.
-     * UV_ENOBUFS: the buffer is full. UV_ENOTCONN: it is ephemeral, and the bus is away. UV_EPROTO: the bus refused it for good. UV_ECANCELED: the bus
-     * was closed first. */
+     * UV_ENOBUFS: the buffer is full. UV_ENOTCONN: it is ephemeral, and the bus is away.
+     * UV_EMSGSIZE: the bus takes no message that large. UV_EPROTO: it refused it for good.
+     * UV_ECANCELED: the bus was closed first. */
     void (*published)(struct bus_publish *publish, int error);
     struct message *message; /* the caller's reference, kept until `published` */
     bool has_limits;         /* of the channel's history; else the bus's own settings */

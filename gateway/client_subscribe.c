@@ -194,7 +194,7 @@ static void tell(struct client_subscription *subscription, const struct missed *
     struct client *client = client_ref(subscription->client);
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
 
     struct client_subscribe_result result =
         client_subscription_result(subscription, missed, &arena);

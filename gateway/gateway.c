@@ -228,6 +228,7 @@ static int open_bus(struct gateway *gateway)
         .history_memory_bytes = config->history_memory_bytes,
         .buffer_limit_bytes = config->bus_buffer_bytes,
         .message_limit_bytes = BUS_MESSAGE_LIMIT_BYTES,
+        .client_limit_bytes = config->max_message_size,
         .redis_prefix = config->redis_prefix,
         .router_cluster = config->router_cluster,
         .router_secret_file = config->router_secret_file,

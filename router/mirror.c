@@ -240,7 +240,8 @@ void mirror_receive_have(struct place *place, struct node *node, const struct ro
         receive_refusal(place, frame->mirrored.node);
         return;
     }
-    if (strcmp(frame->mirrored.epoch, place->lineage.epoch) != 0)
+    if (strcmp(frame->mirrored.epoch, place->lineage.epoch) != 0 ||
+        frame->mirrored.offset > place->history.top)
         return; /* the answer to an earlier question; ours is on its way */
     place->mirror_target = place->history.top;
     place->mirrored = frame->mirrored.offset;

@@ -128,10 +128,12 @@ static void append_links(struct buffer *text, const struct worker *workers, unsi
     uint64_t open = 0;
     uint64_t alone = 0;
     uint64_t longest = 0;
+    uint64_t too_large = 0;
 
     for (unsigned i = 0; i < worker_count; i++) {
         uint64_t queued = metric_read(&workers[i].link_queue_bytes);
 
+        too_large += metric_read(&workers[i].host.too_large);
         open += metric_read(&workers[i].open_units);
         alone += metric_read(&workers[i].alone_units);
         longest = queued > longest ? queued : longest;
@@ -145,6 +147,9 @@ static void append_links(struct buffer *text, const struct worker *workers, unsi
                    (double)alone);
     metrics_single(text, "carillon_router_link_queue_bytes", METRIC_GAUGE,
                    "What waits for the gateway or router that reads most slowly.", (double)longest);
+    metrics_single(text, "carillon_router_too_large_total", METRIC_COUNTER,
+                   "Publishes refused because they were above --max-message-size.",
+                   (double)too_large);
 }
 
 static void append_threads(struct buffer *text, struct worker *workers, unsigned worker_count,

@@ -150,6 +150,19 @@ static bool is_preferred(const struct peer_link *link)
     return link->is_dialed == (own < other);
 }
 
+/* What one takes the other may have to refuse once the channel has moved. */
+static void compare_limits(const struct peer_link *link)
+{
+    const struct router_peer *peer = &link->router_link.peer;
+    uint64_t ours = link->router_link.host->identity->message_limit;
+
+    if (link->unit->number == 0 && peer->role == ROLE_ROUTER && peer->message_limit != 0 &&
+        peer->message_limit != ours)
+        log_event(LOG_WARNING, log_name("another router has another --max-message-size"),
+                  log_text("name", peer->name), log_number("ours", (int64_t)ours),
+                  log_number("theirs", (int64_t)peer->message_limit));
+}
+
 static void bring_up(struct peer_link *link)
 {
     struct unit *unit = link->unit;
@@ -164,6 +177,7 @@ static void bring_up(struct peer_link *link)
     else
         shard_gateway_up(&unit->shard, &link->shard_link, peer->node, now_ms);
     log_link("connected", link, "");
+    compare_limits(link);
     log_alone(unit);
 }
 
@@ -175,12 +189,12 @@ static void on_ready(struct router_link *router_link)
 
     if (present && present->router_link.state == ROUTER_LINK_READY &&
         (is_preferred(present) || !is_preferred(link))) {
-        router_link_close(router_link, "there is a link already");
+        router_link_refuse(router_link, ROUTER_ERROR_TWICE, "there is a link already");
         return;
     }
     if (present) {
         take_down(present);
-        router_link_close(&present->router_link, "there is a better link");
+        router_link_refuse(&present->router_link, ROUTER_ERROR_TWICE, "there is a better link");
     }
     bring_up(link);
 }
@@ -530,6 +544,21 @@ static json_t *describe_links(const struct unit *unit)
     return links;
 }
 
+static void add_missing(void *context, const struct router_dialer_missing *missing)
+{
+    json_array_append_new(context, json_pack("{s:s, s:s, s:I, s:s}", "address", missing->address,
+                                             "host", missing->host, "missing_ms",
+                                             (json_int_t)missing->for_ms, "error", missing->error));
+}
+
+static json_t *describe_missing(struct unit *unit)
+{
+    json_t *missing = json_array();
+
+    router_dialer_each_missing(&unit->dialer, add_missing, missing);
+    return missing;
+}
+
 static void describe(struct worker *worker, struct worker_state *state)
 {
     for (unsigned i = 0; i < worker->unit_count; i++) {
@@ -538,10 +567,11 @@ static void describe(struct worker *worker, struct worker_state *state)
 
         shard_each_place(&unit->shard, state->channel_limit, add_place, places);
         json_array_append_new(
-            state->json, json_pack("{s:I, s:b, s:I, s:o, s:o}", "shard", (json_int_t)unit->number,
-                                   "leaving", (int)unit->shard.is_leaving, "channel_count",
-                                   (json_int_t)metric_read(&unit->shard.stats.places), "links",
-                                   describe_links(unit), "channels", places));
+            state->json,
+            json_pack("{s:I, s:b, s:I, s:o, s:o, s:o}", "shard", (json_int_t)unit->number,
+                      "leaving", (int)unit->shard.is_leaving, "channel_count",
+                      (json_int_t)metric_read(&unit->shard.stats.places), "links",
+                      describe_links(unit), "missing", describe_missing(unit), "channels", places));
     }
     uv_sem_post(&state->done);
 }

@@ -263,7 +263,11 @@ static void client_changed(void *context, bool is_up)
     (void)is_up;
 }
 
-const struct router_client_output client_out = {client_send_out, client_drop_out, client_changed};
+const struct router_client_output client_out = {
+    .send = client_send_out,
+    .drop = client_drop_out,
+    .changed = client_changed,
+};
 
 void free_connections(bool all)
 {

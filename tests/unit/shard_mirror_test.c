@@ -31,6 +31,33 @@ static void publish_is_acknowledged_only_when_the_mirror_has_it(void **state)
     assert_true(metric_read(&shard_of(FIRST)->stats.alone) == 0);
 }
 
+/* What a mirror says that has more than there is. */
+static void say_too_much(int mirror, int owner)
+{
+    shard_receive(shard_of(owner), &ends[owner][mirror].link,
+                  &(struct router_frame){.kind = FRAME_MIRROR_HAVE,
+                                         .channel = "room",
+                                         .channel_size = 4,
+                                         .mirrored = {.epoch = epoch_of('A'), .offset = 1000}},
+                  now_ms);
+}
+
+static void mirror_cannot_have_what_its_owner_has_not(void **state)
+{
+    (void)state;
+    open_room();
+    cut(FIRST, SECOND);
+    hold(SECOND, FIRST);
+    join(FIRST, SECOND);
+    publish(BOB, FIRST, "two");
+    say_too_much(SECOND, FIRST);
+    settle();
+    assert_heard(BOB, "");
+    let_go(SECOND, FIRST);
+    assert_heard(ANN, "2:two");
+    assert_heard(BOB, "ack 2 at A/2");
+}
+
 static void only_the_next_best_router_mirrors(void **state)
 {
     (void)state;
@@ -405,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLUSTER_TEST(publish_is_acknowledged_only_when_the_mirror_has_it, start_two),
+        CLUSTER_TEST(mirror_cannot_have_what_its_owner_has_not, start_three),
         CLUSTER_TEST(only_the_next_best_router_mirrors, start_three),
         CLUSTER_TEST(mirror_that_comes_later_is_given_the_history, start_one),
         CLUSTER_TEST(messages_that_left_the_history_before_the_mirror_was_ready_reach_it_too,

@@ -388,11 +388,8 @@ void client_subscribe(struct client *client, uint32_t id,
     struct client_subscription *subscription;
     int error;
 
-    if (client_subscription_find(client, request->channel)) {
-        client_refuse(client, id, CLIENT_ERROR_ALREADY_SUBSCRIBED);
-        return;
-    }
-    error = admit(client, request, &claims);
+    error = client_subscription_find(client, request->channel) ? CLIENT_ERROR_ALREADY_SUBSCRIBED
+                                                               : admit(client, request, &claims);
     if (error) {
         token_claims_deinit(&claims);
         if (session_charge(client->session)) /* who is refused all the time is told so seldom */
@@ -403,7 +400,8 @@ void client_subscribe(struct client *client, uint32_t id,
     subscription->has_token = request->token.size > 0;
     subscription->expires_at_s = claims.expires_at_s;
     subscription->info = claims.info;
-    claims.info = NULL;
+    subscription->data = claims.data;
+    claims.info = claims.data = NULL;
     token_claims_deinit(&claims);
     set_wishes(subscription, rules_of(subscription), request);
     if (subscription->expires_at_s > 0)

@@ -283,6 +283,7 @@ static const struct session_protocol client_protocol = {
     .published = client_published,
     .close = on_close,
     .ping = on_ping,
+    .silence_code = CLIENT_DISCONNECT_NO_PONG,
     .close_code = close_code,
 };
 

@@ -129,6 +129,9 @@ struct bus_ask {
     uint64_t offset;
     uint64_t limit; /* of messages, BUS_PAGE_LIMIT at most; 0: only where the channel stands */
     bool is_reverse;
+    bool begins; /* a channel on which nothing was ever published gets its epoch now: whoever stands
+                    at its beginning can then be told from those who stand in another life. For
+                    channels that are subscribed */
 
     /* Comes once, and never from inside the call that asks. `answer` is good during the call, and
      * empty where there is an error: UV_ENOTCONN where the bus is away, UV_ENOTSUP where it is too

@@ -50,7 +50,7 @@ static void answer_history(struct local_bus *bus, struct bus_ask *ask)
     struct bus_answer answer = {.is_lost = ask->epoch[0] != '\0'};
     struct message **messages = NULL;
 
-    if (channel) {
+    if (channel && (ask->begins || channel->history.top > 0)) {
         struct history_reader reader;
         struct message *message;
 

@@ -229,6 +229,7 @@ void client_ask_recent(void *context, const struct recent_question *question)
     command->tag = question->generation;
     command->ask.offset = question->offset;
     command->ask.limit = question->limit;
+    command->ask.begins = true;
     epoch_copy(command->ask.epoch, question->epoch);
     inbox_post(host->channels.hub, &command->command.item);
 }

@@ -224,6 +224,10 @@ static void send_history(struct redis_ask *ask)
     redis_command_add_number(command, REDIS_ATTACH_BYTES);
     redis_command_add_number(command,
                              ask->bus->bus.settings.message_limit_bytes + REDIS_ENVELOPE_EXTRA);
+    if (ask->ask->begins)
+        redis_bus_add_fresh_epoch(ask->bus);
+    else
+        redis_command_add_text(command, "");
 }
 
 static void start_over(struct redis_ask *ask)

@@ -16,7 +16,7 @@ enum { PRESENT_USER = 1, PRESENT_INFO }; /* the fields of a Present */
 /*
  * KEYS: stream, meta. ARGV: an epoch, or nothing; an offset in it; 1 for newest first, else 0; most
  * entries; most bytes, beyond which one more entry may go; most bytes of one entry (a larger one
- * comes back empty). Writes nothing.
+ * comes back empty); an epoch for a channel that has none, or nothing, and then nothing is written.
  *
  * A position is ours in the present epoch, or in the one before up to the fork.
  */
@@ -24,9 +24,17 @@ const char redis_script_history[] =
     "local stream, meta = KEYS[1], KEYS[2]\n"
     "local mine, position, reverse = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'\n"
     "local count, room, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])\n"
+    "local fresh = ARGV[7]\n"
     "local state = redis.call('HMGET', meta, 'e', 'o', 'prev', 'fork')\n"
     "local epoch, top = state[1], number(state[2])\n"
     "local asked, lost = mine ~= '', 0\n"
+    "if not epoch and fresh ~= '' then\n"
+    "    local result = redis.pcall('HSET', meta, 'e', fresh, 'o', '0')\n"
+    "    if type(result) ~= 'table' then\n"
+    "        redis.call('PEXPIRE', meta, digits(DAY))\n"
+    "        epoch, top = fresh, 0\n"
+    "    end\n"
+    "end\n"
     "if not epoch then return {'', 0, asked and 1 or 0, 0, {}} end\n"
     "if asked then\n"
     "    local reach = -1\n"

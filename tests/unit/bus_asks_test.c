@@ -79,6 +79,22 @@ static void limit_of_nothing_tells_where_the_channel_stands(void **state)
     asks_stop(&stage);
 }
 
+static void who_asks_for_its_beginning_gives_a_channel_its_epoch(void **state)
+{
+    struct asks_stage stage;
+    struct question first, again;
+
+    start(&stage, state);
+    first = asks_history(&stage, (struct bus_ask){.begins = true});
+    assert_string_not_equal(first.epoch, "");
+    assert_int_equal(first.offset, 0);
+    again = asks_history(&stage, (struct bus_ask){.begins = true});
+    assert_string_equal(again.epoch, first.epoch);
+    say_some(&stage, "ab");
+    assert_history(&stage, from(&first, 0, 100, false), false, "a@1 b@2");
+    asks_stop(&stage);
+}
+
 static void position_that_never_was_is_lost_and_the_rest_is_given(void **state)
 {
     struct asks_stage stage;
@@ -421,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_BOTH(history_is_read_from_either_end_and_from_a_position),
         ON_BOTH(limit_of_nothing_tells_where_the_channel_stands),
+        ON_BOTH(who_asks_for_its_beginning_gives_a_channel_its_epoch),
         ON_BOTH(position_that_never_was_is_lost_and_the_rest_is_given),
         ON_BOTH(what_is_kept_no_more_is_lost),
         ON_BOTH(message_that_is_not_kept_has_its_place),

@@ -69,6 +69,15 @@ static const struct worker_metric worker_metrics[] = {
      WORKER(histories_lost)},
     {"carillon_worker_channels", METRIC_GAUGE, "Channels with subscribers, summed over threads.",
      WORKER(channels)},
+    {"carillon_subscriptions", METRIC_GAUGE, "Subscriptions of clients of the channel protocol.",
+     WORKER(subscriptions)},
+    {"carillon_client_errors_total", METRIC_COUNTER,
+     "Commands of such clients that were answered with an error.", WORKER(client_errors)},
+    {"carillon_tokens_refused_total", METRIC_COUNTER,
+     "Tokens of such clients that were none of ours.", WORKER(tokens_refused)},
+    {"carillon_bus_history_reads_total", METRIC_COUNTER,
+     "Times that the bus was asked what subscribers missed, for all who waited at once.",
+     WORKER(histories_read)},
 };
 
 static const struct worker_metric bus_metrics[] = {

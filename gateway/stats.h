@@ -50,6 +50,7 @@ struct worker_stats {
     struct metric subscriptions;             /* of clients of the channel protocol, now */
     struct metric client_errors;             /* requests of theirs that were refused */
     struct metric tokens_refused;            /* that are not ours */
+    struct metric histories_read;            /* questions of what returning clients missed */
 };
 
 /* The counter for a close code. */

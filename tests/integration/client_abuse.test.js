@@ -71,6 +71,10 @@ describe("bad input", () => {
     "an offset of 2^64": [CONNECT, '{"id":2,"subscribe":{"channel":"x","recover":true,"offset":18446744073709551616}}'],
     "an offset below zero": [CONNECT, '{"id":2,"subscribe":{"channel":"x","recover":true,"offset":-1}}'],
     "a limit of 2^31": [CONNECT, '{"id":2,"history":{"channel":"x","limit":2147483648}}'],
+    "a field that comes twice": [CONNECT, '{"id":2,"publish":{"channel":"a","channel":"b","data":1}}'],
+    "a payload that comes twice": [CONNECT, '{"id":2,"publish":{"channel":"a","data":1,"data":2}}'],
+    "an id that comes twice": [CONNECT, '{"id":2,"id":3,"ping":{}}'],
+    "two methods in one command": [CONNECT, '{"id":2,"ping":{},"publish":{"channel":"a","data":1}}'],
     "a channel that is a number": [CONNECT, '{"id":2,"subscribe":{"channel":5}}'],
     "bytes that are no UTF-8": [CONNECT, Buffer.from('{"id":2,"subscribe":{"channel":"\xff"}}', "latin1")],
     "a command before connect": ['{"id":1,"subscribe":{"channel":"x"}}'],
@@ -185,13 +189,13 @@ describe("bad input", () => {
     client.destroy();
   });
 
-  it("of duplicate keys the last one counts, and the frame stays whole", async () => {
+  it("keys that come twice within data are the application's", async () => {
     const client = await CommandClient.connect(gateway);
 
-    client.send('{"id":20,"publish":{"channel":"a","channel":"doubles","data":1,"data":{"k":1,"k":2}}}');
+    client.send('{"id":20,"publish":{"channel":"doubles","data":{"k":1,"k":2}}}');
     assert.equal((await client.reply(20)).publish.offset, 1);
-    const { history } = await client.ask({ history: { channel: "doubles", limit: 1 } });
-    assert.deepEqual(history.publications[0].data, { k: 2 });
+    await client.ask({ history: { channel: "doubles", limit: 1 } });
+    assert.ok(client.socket.messages.at(-1).includes('"data":{"k":1,"k":2}'), client.socket.messages.at(-1));
     client.destroy();
   });
 

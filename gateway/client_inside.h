@@ -182,9 +182,6 @@ void client_unsubscribe_by_server(struct client_subscription *subscription, uint
 void client_subscription_end(struct client_subscription *subscription);
 void client_subscriptions_end(struct client *client);
 
-/* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
-int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
-
 /* client_publish.c */
 
 void client_publish(struct client *client, uint32_t id,

@@ -487,35 +487,3 @@ void client_sub_refresh(struct client *client, uint32_t id,
     }
     token_claims_deinit(&claims);
 }
-
-struct expiry {
-    int64_t now_s;
-    int64_t next_s;
-};
-
-static void expire(struct map_entry *entry, void *context)
-{
-    struct client_subscription *subscription = of_entry(entry);
-    struct expiry *expiry = context;
-    int64_t end_s = subscription->expires_at_s + CLIENT_EXPIRY_GRACE_S;
-
-    if (subscription->expires_at_s == 0 || subscription->stage != SUBSCRIPTION_ON)
-        return;
-    if (end_s <= expiry->now_s)
-        client_unsubscribe_by_server(subscription, CLIENT_UNSUBSCRIBE_EXPIRED,
-                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_EXPIRED));
-    else if (end_s < expiry->next_s)
-        expiry->next_s = end_s;
-}
-
-int64_t client_subscriptions_expire(struct client *client, int64_t now_s)
-{
-    struct expiry expiry = {now_s, INT64_MAX};
-    bool was_gathering = client->is_gathering;
-
-    client->is_gathering = true; /* sending may end the client, and with it what is walked here */
-    map_each(&client->subscriptions, expire, &expiry);
-    client->is_gathering = was_gathering;
-    client_send(client);
-    return expiry.next_s;
-}

@@ -16,14 +16,14 @@
 /* A subscriber, and what it was told. */
 struct waiter_of_test {
     struct catch_up catch_up;
-    int told;
-    int error;
-    bool is_recovered;
     uint64_t offset;
-    char epoch[MESSAGE_EPOCH_LIMIT + 1];
     size_t count;
     uint64_t first;
     uint64_t last;
+    int told;
+    int error;
+    bool is_recovered;
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
 };
 
 static struct recents recents;

@@ -67,6 +67,12 @@ static const struct worker_metric worker_metrics[] = {
     {"carillon_channel_losses_total", METRIC_COUNTER,
      "Times that subscribers of a channel could not be given all messages.",
      WORKER(histories_lost)},
+    {"carillon_client_subscriptions", METRIC_GAUGE,
+     "Subscriptions of clients of the channel protocol.", WORKER(subscriptions)},
+    {"carillon_client_errors_total", METRIC_COUNTER,
+     "Requests of the channel protocol that were answered with an error.", WORKER(client_errors)},
+    {"carillon_tokens_refused_total", METRIC_COUNTER, "Tokens of clients that are none of ours.",
+     WORKER(tokens_refused)},
     {"carillon_worker_channels", METRIC_GAUGE, "Channels with subscribers, summed over threads.",
      WORKER(channels)},
     {"carillon_subscriptions", METRIC_GAUGE, "Subscriptions of clients of the channel protocol.",
@@ -207,8 +213,19 @@ static void append_limits(struct buffer *text, const struct hub *hub)
                    atomic_load(&hub->status->is_draining));
 }
 
-static void append_bus(struct buffer *text, const struct bus *bus)
+/* Those of clients: what gateways say to each other is no affair of who looks at these. */
+static uint64_t bus_value(const struct hub *hub, const struct worker_metric *metric)
 {
+    uint64_t value = value_at(bus_stats(hub->bus), metric->offset);
+
+    if (metric->offset == BUS(subscriptions))
+        return value - hub->control.channels;
+    return metric->offset == BUS(delivered) ? value - hub->control.heard : value;
+}
+
+static void append_bus(struct buffer *text, const struct hub *hub)
+{
+    const struct bus *bus = hub->bus;
     const struct bus_stats *stats = bus_stats(bus);
     char label[32];
 
@@ -217,7 +234,7 @@ static void append_bus(struct buffer *text, const struct bus *bus)
     metrics_sample(text, "carillon_bus_info", label, 1);
     for (size_t m = 0; m < COUNT(bus_metrics); m++)
         metrics_single(text, bus_metrics[m].name, bus_metrics[m].kind, bus_metrics[m].help,
-                       (double)value_at(stats, bus_metrics[m].offset));
+                       (double)bus_value(hub, &bus_metrics[m]));
     metrics_describe(text, "carillon_bus_round_trip_seconds", METRIC_HISTOGRAM,
                      "From sending a publish to its acknowledgement.");
     metrics_histogram(text, "carillon_bus_round_trip_seconds", &stats->round_trip);
@@ -263,6 +280,6 @@ void admin_append_metrics(struct buffer *text, struct hub *hub, uint64_t accept_
     append_certificates(text, hub);
     append_flows(text, hub);
     append_limits(text, hub);
-    append_bus(text, hub->bus);
+    append_bus(text, hub);
     append_lag(text, hub);
 }

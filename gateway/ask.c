@@ -80,6 +80,8 @@ static void on_answered(struct bus_ask *ask, int error, const struct bus_answer 
     if (!error) {
         epoch_copy(command->answer.epoch, answer->epoch);
         command->answer.offset = answer->offset;
+        epoch_copy(command->answer.previous, answer->previous);
+        command->answer.fork = answer->fork;
         command->answer.is_lost = answer->is_lost;
         copy_messages(command, answer);
         copy_present(command, answer);

@@ -69,7 +69,7 @@ void client_refuse(struct client *client, uint32_t id, enum client_error code)
     client_send(client);
 }
 
-void client_disconnect(struct client *client, enum client_disconnect code)
+void client_disconnect_as(struct client *client, uint32_t code, const char *reason)
 {
     bool is_gathering = client->is_gathering;
 
@@ -79,7 +79,18 @@ void client_disconnect(struct client *client, enum client_disconnect code)
     client_send(client);
     client->is_gathering = is_gathering;
     if (client->session)
-        client->host->events->close(client->session, (uint16_t)code, client_disconnect_text(code));
+        client->host->events->close(client->session, (uint16_t)code, reason);
+}
+
+void client_disconnect(struct client *client, enum client_disconnect code)
+{
+    client_disconnect_as(client, code, client_disconnect_text(code));
+}
+
+void client_count(const struct session_host *host)
+{
+    metric_set(&host->stats->clients, clients_count(&host->clients));
+    metric_set(&host->stats->users, clients_user_count(&host->clients));
 }
 
 struct client_info client_who(const struct client *client,
@@ -276,6 +287,7 @@ static void on_close(struct session *session)
     loop_cancel(client->host->loop, &client->expiry);
     client_subscriptions_end(client);
     clients_remove(&client->host->clients, &client->place);
+    client_count(client->host);
     client_unref(client);
 }
 

@@ -28,6 +28,10 @@ void client_opened(struct subscription *subscription, int error);
 /* Messages of the channel were lost: unsubscribed with 2500, after which SDKs subscribe again. */
 void client_lost(struct subscription *subscription);
 
+/* An act on clients (a Control of proto/control.proto), of whatever gateway: does it to those of
+ * this worker that it is for. */
+void client_control(struct session_host *host, const struct message *act);
+
 /* Asks the bus what the recents of a worker want to know; `context` is the session_host. */
 void client_ask_recent(void *context, const struct recent_question *question);
 

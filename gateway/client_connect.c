@@ -59,6 +59,25 @@ static void take_claims(struct client *client, struct token_claims *claims)
     client->expires_at_s = claims->expires_at_s;
 }
 
+static void subscribe_to_personal(struct client *client,
+                                  const struct client_connect_request *request)
+{
+    char name[CHANNEL_NAME_LIMIT];
+    struct text channel = {
+        name,
+        namespaces_personal_channel(client_settings(client)->namespaces, text_of(client->user),
+                                    name),
+    };
+    struct server_subscription wanted = {
+        .channel = channel,
+        .recover = find_sub(request, channel),
+        .is_of_connect = true,
+    };
+
+    if (channel.size > 0)
+        client_subscribe_by_server(client, &wanted);
+}
+
 void client_connect(struct client *client, uint32_t id,
                     const struct client_connect_request *request)
 {
@@ -73,6 +92,7 @@ void client_connect(struct client *client, uint32_t id,
     client->connect_id = id;
     client_await_expiry(client);
     clients_add(&client->host->clients, &client->place, text_of(client->id), text_of(client->user));
+    client_count(client->host);
     client->joining = 1; /* of its own, until all have been asked for */
     for (size_t i = 0; i < claims.sub_count && client->session; i++) {
         const struct token_sub *sub = &claims.subs[i];
@@ -87,6 +107,8 @@ void client_connect(struct client *client, uint32_t id,
         client_subscribe_by_server(client, &wanted);
     }
     token_claims_deinit(&claims);
+    if (client->session && client_settings(client)->config.subscribe_to_personal)
+        subscribe_to_personal(client, request);
     client_joined(client);
 }
 

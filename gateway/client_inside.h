@@ -38,6 +38,7 @@ struct client {
     uint32_t connect_id;
     size_t joining;              /* channels that the connect reply waits for */
     size_t asks;                 /* answers under way */
+    struct pace pace;            /* of what it publishes where it is not subscribed */
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
@@ -60,13 +61,14 @@ struct client_subscription {
     bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
-    bool has_token;    /* for this channel, or the application's word */
+    bool has_token; /* for this channel, or the application's word */
     bool is_positioned;
     bool is_recoverable;
     bool is_recovering;
     bool is_delta;
     bool is_present;   /* the bus was told */
     bool is_announced; /* and so were those who listen to joins */
+    struct pace pace;  /* of what the client publishes here */
     int64_t expires_at_s;
     char *info; /* chan_info, JSON; NULL: none */
     char *data; /* to be told with it; NULL: none */
@@ -114,6 +116,9 @@ void client_refuse(struct client *client, uint32_t id, enum client_error code);
 /* The end of it: no call may follow but on the way out. */
 void client_disconnect(struct client *client, enum client_disconnect code);
 
+/* The same for a reason of the application's, and with its code (3000 to 4999). */
+void client_disconnect_as(struct client *client, uint32_t code, const char *reason);
+
 /* Sets the time at which something has to be looked at. */
 void client_await_expiry(struct client *client);
 
@@ -129,6 +134,9 @@ struct client_info client_who(const struct client *client,
 
 /* Who wants to act on a channel. */
 struct actor client_actor(const struct client *client, struct text channel);
+
+/* Counts those of the worker that have said who they are, after a change. */
+void client_count(const struct session_host *host);
 
 /* client_connect.c */
 
@@ -173,6 +181,9 @@ void client_subscription_begin(struct client_subscription *subscription);
 /* What a subscription that is READY has missed by now. `done` is called before this returns. */
 void client_subscription_look(struct client_subscription *subscription,
                               void (*done)(struct catch_up *catch_up, const struct missed *missed));
+
+/* It cannot be had: whoever asked for it is told. Frees it. */
+void client_subscription_give_up(struct client_subscription *subscription, enum client_error code);
 
 /* The application, or a loss, ends it; the client is told. */
 void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,

@@ -11,7 +11,17 @@ static enum message_kind kind_of(const struct client *client, struct text data)
                                                                         : MESSAGE_BINARY;
 }
 
-static int check(const struct client *client, const struct client_publish_request *request)
+/* The rate of the channel's namespace, beside that of the connection. */
+static bool keeps_pace(struct client *client, struct text channel,
+                       const struct channel_rules *rules)
+{
+    struct client_subscription *subscription = client_subscription_find(client, channel);
+
+    return pace_take(subscription ? &subscription->pace : &client->pace, rules->message_rate,
+                     rules->message_burst, (uint32_t)loop_now_ms(client->host->loop));
+}
+
+static int check(struct client *client, const struct client_publish_request *request)
 {
     const struct settings *settings = client_settings(client);
     struct actor actor = client_actor(client, request->channel);
@@ -27,6 +37,8 @@ static int check(const struct client *client, const struct client_publish_reques
         return CLIENT_ERROR_LIMIT_EXCEEDED;
     if (!atomic_load(&client->host->status->is_bus_up))
         return CLIENT_ERROR_NOT_AVAILABLE;
+    if (!keeps_pace(client, request->channel, rules))
+        return CLIENT_ERROR_TOO_MANY_REQUESTS;
     return 0;
 }
 

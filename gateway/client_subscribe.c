@@ -161,8 +161,7 @@ void client_subscription_begin(struct client_subscription *subscription)
     arrive(subscription, rules_of(subscription));
 }
 
-/* It cannot be had: whoever asked for it is told. Frees it. */
-static void give_up(struct client_subscription *subscription, enum client_error code)
+void client_subscription_give_up(struct client_subscription *subscription, enum client_error code)
 {
     struct client *client = subscription->client;
     uint32_t id = subscription->id;
@@ -189,6 +188,19 @@ static enum client_error error_of(int error)
     }
 }
 
+/* A push has no room for what was missed, which follows it therefore. */
+static void push(const struct client_subscription *subscription,
+                 const struct client_subscribe_result *result)
+{
+    struct client *client = subscription->client;
+
+    client_push_subscribe(client_replies(client), client_format(client),
+                          client_channel(subscription), result);
+    for (size_t i = 0; i < result->publication_count; i++)
+        client_push_publication(client_replies(client), client_format(client),
+                                client_channel(subscription), &result->publications[i]);
+}
+
 static void tell(struct client_subscription *subscription, const struct missed *missed)
 {
     struct client *client = client_ref(subscription->client);
@@ -200,8 +212,7 @@ static void tell(struct client_subscription *subscription, const struct missed *
         client_subscription_result(subscription, missed, &arena);
 
     if (subscription->is_of_server)
-        client_push_subscribe(client_replies(client), client_format(client),
-                              client_channel(subscription), &result);
+        push(subscription, &result);
     else
         client_write_subscribed(client_replies(client), client_format(client), subscription->id,
                                 &result);
@@ -217,7 +228,7 @@ static void on_caught_up(struct catch_up *catch_up, const struct missed *missed)
         container_of(catch_up, struct client_subscription, catch_up);
 
     if (missed->error) {
-        give_up(subscription, error_of(missed->error));
+        client_subscription_give_up(subscription, error_of(missed->error));
     } else if (subscription->is_of_connect && subscription->client->stage == CLIENT_CONNECTING) {
         subscription->stage = SUBSCRIPTION_READY;
         client_joined(subscription->client);
@@ -269,7 +280,7 @@ void client_opened(struct subscription *subscription, int error)
     if (of_client->stage != SUBSCRIPTION_OPENING)
         return;
     if (error)
-        give_up(of_client, error_of(error));
+        client_subscription_give_up(of_client, error_of(error));
     else
         catch_up(of_client);
 }

@@ -330,6 +330,22 @@ static const struct option options[] = {
      .minimum = 1,
      .maximum = 100000,
      .help = "Channels that one client may be subscribed to."},
+    {.name = "subscribe-to-personal",
+     .type = OPTION_FLAG,
+     .offset = AT(subscribe_to_personal),
+     .fallback = "off",
+     .help = "A client with a user's name is subscribed to that user's personal channel when it "
+             "connects."},
+
+    {.name = "api-key-file",
+     .type = OPTION_TEXT,
+     .offset = AT(api_key_file),
+     .fallback = "",
+     .argument = "FILE",
+     .group = "Server API",
+     .help =
+         "Keys for the server API on the admin port (/api), a line of 16 to 255 bytes each; any "
+         "of them is taken. Read again on SIGHUP. Empty: the API is off."},
 
     {.name = "max-connections",
      .type = OPTION_NUMBER,

@@ -49,6 +49,7 @@ struct config {
 
     int allow_anonymous; /* enum config_anonymous */
     uint64_t client_channel_limit;
+    bool subscribe_to_personal;
     const char *token_hmac_secret_file; /* empty: none; so the next four */
     const char *token_rsa_public_key;
     const char *token_ecdsa_public_key;
@@ -58,6 +59,8 @@ struct config {
     const char *token_issuer;
     uint64_t token_leeway_ms;
     const char *token_user_claim;
+
+    const char *api_key_file; /* empty: the server API is off */
 
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit */

@@ -36,7 +36,10 @@ enum phase { RUNNING, DRAINING, SETTLING, CLOSING_BUS, DISMISSING, ABORTING, STO
 struct gateway {
     struct loop loop;
     struct hub hub;
+    struct api *api;
     struct admin *admin;
+    uint64_t id; /* of this gateway in the cluster */
+    char name[256];
     struct descriptors descriptors;
     struct admission admission;
     struct status status;
@@ -190,7 +193,7 @@ static int start_admin(struct gateway *gateway)
     int fd = server_socket_bind(&address, false);
     int error = fd < 0 ? fd
                        : admin_start(&gateway->admin, &gateway->loop, fd, &gateway->hub,
-                                     gateway->descriptors.admin);
+                                     gateway->api, gateway->descriptors.admin);
 
     if (error)
         return entrance_fail("--admin-listen", text, error);
@@ -222,7 +225,7 @@ static int open_bus(struct gateway *gateway)
 {
     const struct config *config = &gateway->settings->config;
     struct bus_settings settings = {
-        .node_id = random_id(),
+        .node_id = gateway->id,
         .history_size = config->rules.history_size,
         .history_ttl_ms = config->rules.history_ttl_ms,
         .history_memory_bytes = config->history_memory_bytes,
@@ -376,6 +379,7 @@ static void reload(struct gateway *gateway)
         inbox_post(&gateway->hub.workers[i]->inbox, &command->command.item);
     }
     gateway->hub.max_channels = settings->config.max_channels;
+    api_configure(gateway->api, settings);
 
     struct tls_source source = config_client_tls(&settings->config);
     struct tls_source bus_source = config_bus_tls(&settings->config);
@@ -431,11 +435,22 @@ static unsigned thread_count(const struct config *config)
     return count > 64 ? 64 : count;
 }
 
+/* What it is called in the cluster: as the machine is, or the container. */
+static void name_gateway(struct gateway *gateway)
+{
+    size_t size = sizeof(gateway->name);
+
+    if (uv_os_gethostname(gateway->name, &size))
+        snprintf(gateway->name, sizeof(gateway->name), "%016llx", (unsigned long long)gateway->id);
+}
+
 int gateway_run(struct settings *settings, int argument_count, char **arguments, char **environment)
 {
     struct gateway *gateway = memory_zeroed(1, sizeof(*gateway));
 
     gateway->settings = settings;
+    gateway->id = random_id();
+    name_gateway(gateway);
     gateway->argument_count = argument_count;
     gateway->arguments = arguments;
     gateway->environment = environment;
@@ -457,10 +472,15 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
         return 1;
     warn_without_page(settings);
     limit_connections(gateway);
-    if (start_workers(gateway, threads) || start_admin(gateway))
+    if (start_workers(gateway, threads))
+        return 1;
+    control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
+    gateway->api = api_create(&gateway->hub, settings);
+    if (start_admin(gateway))
         return 1;
     uv_run(&gateway->loop.uv, UV_RUN_DEFAULT);
 
+    api_destroy(gateway->api);
     hub_deinit(&gateway->hub);
     loop_deinit(&gateway->loop);
     admission_deinit(&gateway->admission);

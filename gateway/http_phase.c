@@ -187,7 +187,9 @@ bool http_phase_feed(struct http_phase *http, const unsigned char *data, size_t 
     bool taken;
     size_t used = http_exchange_feed(&http->exchange, data, size, respond, http, &taken);
 
-    if (taken)
+    if (taken) {
+        buffer_append(&http->early, http->exchange.waiting.data, http->exchange.waiting.size);
         buffer_append(&http->early, data + used, size - used);
+    }
     return taken;
 }

@@ -19,6 +19,7 @@
 #include "common/tls_keeper.h"
 #include "gateway/bus.h"
 #include "gateway/command.h"
+#include "gateway/control.h"
 #include "gateway/site.h"
 #include "gateway/survey.h"
 #include "gateway/worker.h"
@@ -48,6 +49,7 @@ struct hub {
     uint64_t taken_bytes[64];   /* by each worker then */
     uint64_t stuck_ms;          /* STUCK_MS, unless a test has less time */
     struct survey survey;       /* for operators */
+    struct control control;     /* what the gateways say to each other */
     const struct tls_keeper *certificates[2]; /* for clients and the bus; not started: none */
     unsigned drained_count;
     void (*drained)(struct hub *hub); /* the last worker reported COMMAND_DRAINED */

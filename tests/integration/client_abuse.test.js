@@ -137,7 +137,6 @@ describe("bad input", () => {
       ["a publish to no channel", { publish: { data: 1 } }, 107],
       ["a publish of nothing", { publish: { channel: "x" } }, 107],
       ["a key that is too long", { publish: { channel: "x", data: 1, idempotency_key: "k".repeat(1000) } }, 107],
-      ["a namespace that is not there", { subscribe: { channel: "none:x" } }, 102],
       ["a limit of -5", { history: { channel: "x", limit: -5 } }, 107],
       ["an epoch that is too long", { history: { channel: "x", limit: 1, since: { offset: 1, epoch: longName } } }, 112],
       ["another epoch", { history: { channel: "x", limit: 1, since: { offset: 1, epoch: "other" } } }, 112],

@@ -355,15 +355,15 @@ static void settle_all(struct recent *recent, const struct recent_page *page)
     list_append_all(&waiting, &recent->waiting);
     while (!list_is_empty(&waiting)) {
         struct catch_up *catch_up = of_link(waiting.next);
-        bool is_answered = catch_up->is_asked && page;
+        const struct recent_page *own = catch_up->is_asked ? page : NULL;
 
         list_remove(&catch_up->link);
         list_append(&recent->waiting, &catch_up->link);
-        if (is_answered && page->error) {
-            fail(catch_up, page->error);
+        if (own && own->error) {
+            fail(catch_up, own->error);
         } else {
             catch_up->is_asked = catch_up->is_asked && !page;
-            settle(recent, catch_up, is_answered ? page : NULL);
+            settle(recent, catch_up, own);
         }
     }
 }

@@ -78,6 +78,9 @@ static const struct worker_metric worker_metrics[] = {
      WORKER(tokens_refused)},
     {"carillon_worker_channels", METRIC_GAUGE, "Channels with subscribers, summed over threads.",
      WORKER(channels)},
+    {"carillon_bus_history_reads_total", METRIC_COUNTER,
+     "Times that the bus was asked what subscribers missed, for all who waited at once.",
+     WORKER(histories_read)},
 };
 
 static const struct worker_metric bus_metrics[] = {

@@ -137,6 +137,41 @@ static int64_t end_s(const struct client *client)
            (client_has_hook(client, HOOK_REFRESH) ? 0 : CLIENT_EXPIRY_GRACE_S);
 }
 
+struct expiry {
+    int64_t now_s;
+    int64_t next_s;
+};
+
+/* One that is still on its way in is looked at again. */
+static void expire(struct map_entry *entry, void *context)
+{
+    struct client_subscription *subscription =
+        container_of(entry, struct client_subscription, entry);
+    struct expiry *expiry = context;
+    int64_t end_s = subscription->expires_at_s + CLIENT_EXPIRY_GRACE_S;
+
+    if (subscription->expires_at_s == 0)
+        return;
+    if (end_s <= expiry->now_s && subscription->stage == SUBSCRIPTION_ON)
+        client_unsubscribe_by_server(subscription, CLIENT_UNSUBSCRIBE_EXPIRED,
+                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_EXPIRED));
+    else if (end_s < expiry->next_s)
+        expiry->next_s = end_s;
+}
+
+/* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
+static int64_t expire_subscriptions(struct client *client, int64_t now_s)
+{
+    struct expiry expiry = {now_s, INT64_MAX};
+    bool was_gathering = client->is_gathering;
+
+    client->is_gathering = true; /* sending may end the client, and with it what is walked here */
+    map_each(&client->subscriptions, expire, &expiry);
+    client->is_gathering = was_gathering;
+    client_send(client);
+    return expiry.next_s;
+}
+
 static void on_expiry(struct waiter *waiter)
 {
     struct client *client = container_of(waiter, struct client, expiry);
@@ -163,7 +198,7 @@ void client_await_expiry(struct client *client)
     int64_t of_subscriptions_s;
 
     client_ref(client);
-    of_subscriptions_s = client_subscriptions_expire(client, now_s);
+    of_subscriptions_s = expire_subscriptions(client, now_s);
     if (of_subscriptions_s < next_s)
         next_s = of_subscriptions_s;
     if (client->session && next_s < INT64_MAX) {
@@ -319,6 +354,7 @@ static const struct session_protocol client_protocol = {
     .published = client_published,
     .close = on_close,
     .ping = on_ping,
+    .silence_code = CLIENT_DISCONNECT_NO_PONG,
     .close_code = close_code,
 };
 

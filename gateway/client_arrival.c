@@ -2,19 +2,20 @@
  * the channel's namespace, and what the application says otherwise. */
 #include "gateway/client_inside.h"
 
-static void override(const struct client_subscription *subscription, enum token_override what,
-                     bool *rule)
+static void apply(const struct client_subscription *subscription, enum token_override what,
+                  bool *rule)
 {
     if (subscription->overridden & 1U << what)
         *rule = subscription->overrides & 1U << what;
 }
 
 void client_subscription_override(struct client_subscription *subscription,
-                                  const struct token_claims *claims)
+                                  const bool has_override[TOKEN_OVERRIDES],
+                                  const bool override[TOKEN_OVERRIDES])
 {
     for (unsigned i = 0; i < TOKEN_OVERRIDES; i++) {
-        subscription->overridden |= (uint8_t)(claims->has_override[i] << i);
-        subscription->overrides |= (uint8_t)(claims->override[i] << i);
+        subscription->overridden |= (uint8_t)(has_override[i] << i);
+        subscription->overrides |= (uint8_t)(override[i] << i);
     }
 }
 
@@ -28,11 +29,11 @@ client_subscription_rules(const struct client_subscription *subscription,
     if (!rules || !subscription->overridden)
         return rules;
     *space = *rules;
-    override(subscription, TOKEN_OVERRIDE_PRESENCE, &space->presence);
-    override(subscription, TOKEN_OVERRIDE_JOIN_LEAVE, &space->join_leave);
-    override(subscription, TOKEN_OVERRIDE_FORCE_RECOVERY, &space->force_recovery);
-    override(subscription, TOKEN_OVERRIDE_FORCE_POSITIONING, &space->force_positioning);
-    override(subscription, TOKEN_OVERRIDE_FORCE_PUSH_JOIN_LEAVE, &space->force_push_join_leave);
+    apply(subscription, TOKEN_OVERRIDE_PRESENCE, &space->presence);
+    apply(subscription, TOKEN_OVERRIDE_JOIN_LEAVE, &space->join_leave);
+    apply(subscription, TOKEN_OVERRIDE_FORCE_RECOVERY, &space->force_recovery);
+    apply(subscription, TOKEN_OVERRIDE_FORCE_POSITIONING, &space->force_positioning);
+    apply(subscription, TOKEN_OVERRIDE_FORCE_PUSH_JOIN_LEAVE, &space->force_push_join_leave);
     return space;
 }
 

@@ -229,6 +229,7 @@ void client_ask_recent(void *context, const struct recent_question *question)
     struct ask_command *command = ask_create(ASK_HISTORY, host->channels.worker, question->channel,
                                              question->channel_size, on_recent, host);
 
+    metric_add(&host->stats->histories_read, 1);
     command->tag = question->generation;
     command->ask.offset = question->offset;
     command->ask.limit = question->limit;

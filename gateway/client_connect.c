@@ -109,6 +109,7 @@ void client_let_in(struct client *client, uint32_t id, const struct client_conne
             .info = sub->info,
             .data = sub->data,
             .recover = find_sub(request, text_of(sub->channel)),
+            .token = sub,
             .is_of_connect = true,
         };
 

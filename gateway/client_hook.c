@@ -33,7 +33,7 @@ void client_forget_hooks(struct client *client)
 
 void client_keep_headers(struct client *client, const struct buffer *headers)
 {
-    if (headers->size == 0)
+    if (!headers || headers->size == 0)
         return;
     client_hooks(client)->headers = memory_copy_text((const char *)headers->data, headers->size);
     client->hooks->headers_size = headers->size;

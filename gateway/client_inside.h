@@ -185,6 +185,8 @@ struct server_subscription {
     const char *data;
     int64_t expires_at_s;
     const struct client_subscribe_request *recover;
+    const struct token_sub
+        *token; /* what a token says of it otherwise than its namespace, or NULL */
     bool is_of_connect;
 };
 
@@ -213,9 +215,6 @@ void client_unsubscribe_by_server(struct client_subscription *subscription, uint
 void client_subscription_end(struct client_subscription *subscription);
 void client_subscriptions_end(struct client *client);
 
-/* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
-int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
-
 /* client_arrival.c */
 
 /* The rules for it: those of its namespace, NULL where that has gone, and what the application says
@@ -224,8 +223,10 @@ const struct channel_rules *
 client_subscription_rules(const struct client_subscription *subscription,
                           struct channel_rules *space);
 
+/* By enum token_override: what the application says of it otherwise than its namespace. */
 void client_subscription_override(struct client_subscription *subscription,
-                                  const struct token_claims *claims);
+                                  const bool has_override[TOKEN_OVERRIDES],
+                                  const bool override[TOKEN_OVERRIDES]);
 
 /* It is there: the bus is told, and those who listen to joins, as the rules say. */
 void client_subscription_arrive(struct client_subscription *subscription);

@@ -333,11 +333,8 @@ void client_subscribe(struct client *client, uint32_t id,
     struct channel_rules rules;
     int error;
 
-    if (client_subscription_find(client, request->channel)) {
-        client_refuse(client, id, CLIENT_ERROR_ALREADY_SUBSCRIBED);
-        return;
-    }
-    error = admit(client, request, &claims);
+    error = client_subscription_find(client, request->channel) ? CLIENT_ERROR_ALREADY_SUBSCRIBED
+                                                               : admit(client, request, &claims);
     if (error) {
         token_claims_deinit(&claims);
         if (session_charge(client->session)) /* who is refused all the time is told so seldom */
@@ -353,7 +350,9 @@ void client_subscribe(struct client *client, uint32_t id,
     subscription->has_token = request->token.size > 0;
     subscription->expires_at_s = claims.expires_at_s;
     subscription->info = claims.info;
-    claims.info = NULL;
+    subscription->data = claims.data;
+    claims.info = claims.data = NULL;
+    client_subscription_override(subscription, claims.has_override, claims.override);
     token_claims_deinit(&claims);
     set_wishes(subscription, client_subscription_rules(subscription, &rules), request);
     if (subscription->expires_at_s > 0)
@@ -380,7 +379,8 @@ void client_subscription_allow(struct client_subscription *subscription,
     answer->claims.info = NULL;
     subscription->data = answer->data;
     answer->data = NULL;
-    client_subscription_override(subscription, &answer->claims);
+    client_subscription_override(subscription, answer->claims.has_override,
+                                 answer->claims.override);
     set_wishes(subscription, client_subscription_rules(subscription, &rules), request);
     if (subscription->expires_at_s > 0)
         client_await_expiry(client);
@@ -392,6 +392,7 @@ void client_subscribe_by_server(struct client *client, const struct server_subsc
     const struct channel_rules *rules =
         namespaces_find(client_settings(client)->namespaces, wanted->channel);
     struct client_subscription *subscription;
+    struct channel_rules space;
 
     if (!rules || client_subscription_find(client, wanted->channel) ||
         client->subscriptions.count >= client_settings(client)->config.client_channel_limit)
@@ -403,7 +404,10 @@ void client_subscribe_by_server(struct client *client, const struct server_subsc
     subscription->expires_at_s = wanted->expires_at_s;
     subscription->info = wanted->info ? memory_copy_text(wanted->info, strlen(wanted->info)) : NULL;
     subscription->data = wanted->data ? memory_copy_text(wanted->data, strlen(wanted->data)) : NULL;
-    set_wishes(subscription, rules, wanted->recover);
+    if (wanted->token)
+        client_subscription_override(subscription, wanted->token->has_override,
+                                     wanted->token->override);
+    set_wishes(subscription, client_subscription_rules(subscription, &space), wanted->recover);
     if (wanted->is_of_connect)
         client->joining++;
     go_in(subscription);
@@ -419,6 +423,8 @@ void client_unsubscribe(struct client *client, uint32_t id, struct text channel)
         client_refuse(client, id, CLIENT_ERROR_PERMISSION_DENIED);
         return;
     }
+    if (subscription && subscription->stage != SUBSCRIPTION_ON)
+        client_refuse(client, subscription->id, CLIENT_ERROR_BAD_REQUEST); /* it was taken back */
     if (subscription)
         client_subscription_end(subscription);
     client_write_unsubscribed(client_replies(client), client_format(client), id);
@@ -464,36 +470,4 @@ void client_sub_refresh(struct client *client, uint32_t id,
         client_send(client);
     }
     token_claims_deinit(&claims);
-}
-
-struct expiry {
-    int64_t now_s;
-    int64_t next_s;
-};
-
-static void expire(struct map_entry *entry, void *context)
-{
-    struct client_subscription *subscription = of_entry(entry);
-    struct expiry *expiry = context;
-    int64_t end_s = subscription->expires_at_s + CLIENT_EXPIRY_GRACE_S;
-
-    if (subscription->expires_at_s == 0 || subscription->stage != SUBSCRIPTION_ON)
-        return;
-    if (end_s <= expiry->now_s)
-        client_unsubscribe_by_server(subscription, CLIENT_UNSUBSCRIBE_EXPIRED,
-                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_EXPIRED));
-    else if (end_s < expiry->next_s)
-        expiry->next_s = end_s;
-}
-
-int64_t client_subscriptions_expire(struct client *client, int64_t now_s)
-{
-    struct expiry expiry = {now_s, INT64_MAX};
-    bool was_gathering = client->is_gathering;
-
-    client->is_gathering = true; /* sending may end the client, and with it what is walked here */
-    map_each(&client->subscriptions, expire, &expiry);
-    client->is_gathering = was_gathering;
-    client_send(client);
-    return expiry.next_s;
 }

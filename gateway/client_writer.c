@@ -173,8 +173,10 @@ void writer_data(struct client_writer *writer, const char *name, unsigned number
         put_bytes(writer, number, value);
         return;
     }
+    /* A token's b64info may be any bytes, and must not break the frame of who reads JSON. */
     writer_json_name(writer, name);
-    client_write_json_data(writer->out, CLIENT_DATA_JSON, value);
+    client_write_json_data(writer->out,
+                           client_is_json(value) ? CLIENT_DATA_JSON : CLIENT_DATA_BYTES, value);
 }
 
 void writer_open(struct client_writer *writer, const char *name, unsigned number)

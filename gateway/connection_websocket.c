@@ -258,6 +258,17 @@ static void ping(struct connection *connection)
         connection_send(connection, frame, sizeof(frame));
 }
 
+/* Who is only mute can be told why, where the protocol has a word for it. */
+static void end_silent(struct connection *connection)
+{
+    uint16_t code = connection->session.protocol->silence_code;
+
+    if (code)
+        connection_close(connection, code, "no pong");
+    else
+        connection_lose(connection, "no answer to a ping");
+}
+
 void connection_check_life(struct connection *connection)
 {
     static const char too_long[] = "the message took too long to arrive";
@@ -277,7 +288,7 @@ void connection_check_life(struct connection *connection)
         if (connection->reader.partial)
             fail(connection, WEBSOCKET_CLOSE_POLICY, too_long);
         else
-            connection_lose(connection, "no answer to a ping");
+            end_silent(connection);
     } else {
         connection_wait(connection,
                         wait_ms < patience_ms - stalled_ms ? wait_ms : patience_ms - stalled_ms);

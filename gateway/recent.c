@@ -2,6 +2,10 @@
  * Before the position is known, live messages are gathered in the history all the same: the channel
  * was subscribed before the question was put, so the answer and what was gathered overlap or touch.
  *
+ * Who comes from another gateway may have seen messages there that have yet to arrive here. Where
+ * the bus confirms that there are such, it waits for them, or it would be told that it is not
+ * recovered, and some messages twice.
+ *
  * A client that has seen an empty channel has no epoch to name. What it missed is everything, if
  * the first message is still there.
  */
@@ -22,6 +26,7 @@ struct recent {
     bool is_known;       /* the channel stands at (epoch, history.top) */
     bool is_asking;      /* a question is under way */
     uint64_t generation; /* of the question under way */
+    uint64_t awaited;    /* the lowest position that one waits for; 0: none */
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     char
         previous[MESSAGE_EPOCH_LIMIT + 1]; /* an epoch whose positions up to `fork` are good here */
@@ -49,7 +54,8 @@ void recents_init(struct recents *recents, uint64_t memory_limit, uint64_t reach
         .memory_limit = memory_limit,
     };
 
-    *recents = (struct recents){.reach = reach, .ask = ask, .context = context};
+    *recents = (struct recents){
+        .reach = reach, .reach_bytes = memory_limit, .ask = ask, .context = context};
     histories_init(&recents->family, &limits, ignore);
     list_init(&recents->asking);
 }
@@ -114,6 +120,8 @@ bool recent_add(struct recent *recent, struct message *message)
         return false;
     epoch_copy(recent->epoch, message->epoch);
     history_append(&recent->history, message, recent->recents->now_ms);
+    if (recent->awaited > 0 && recent->history.top >= recent->awaited)
+        want_answer(recent);
     return true;
 }
 
@@ -122,8 +130,9 @@ void recent_lost(struct recent *recent)
     reset(recent);
     recent->is_asking = false; /* its answer is of another time */
     recent->generation = 0;
+    recent->awaited = 0;
     for (struct list *at = recent->waiting.next; at != &recent->waiting; at = at->next)
-        of_link(at)->is_asked = false;
+        of_link(at)->is_asked = of_link(at)->is_ahead = false;
     if (!list_is_empty(&recent->waiting))
         want_answer(recent);
 }
@@ -174,6 +183,16 @@ static bool is_complete(const struct recent *recent, size_t count, uint64_t offs
     return offset + count == recent->history.top;
 }
 
+/* What a client is caught up with is written for it alone: it has a limit, but for one message. */
+static bool is_too_much(const struct recents *recents, size_t count)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += message_content_size(recents->scratch[i]);
+    return count > 1 && bytes > recents->reach_bytes;
+}
+
 static void finish(struct recent *recent, struct catch_up *catch_up, bool is_recovered,
                    size_t count)
 {
@@ -215,6 +234,26 @@ static bool is_within_reach(const struct recent *recent, const struct catch_up *
            recent->history.top - catch_up->offset <= recent->recents->reach;
 }
 
+static bool is_ahead(const struct recent *recent, const struct catch_up *catch_up)
+{
+    return catch_up->has_position && strcmp(catch_up->epoch, recent->epoch) == 0 &&
+           catch_up->offset > recent->history.top;
+}
+
+/* Whether the bus has seen that position, as far as it was asked. */
+static bool may_be_there(const struct recent *recent, const struct catch_up *catch_up,
+                         const struct recent_page *page)
+{
+    return !page || (strcmp(page->epoch, recent->epoch) == 0 && page->offset >= catch_up->offset);
+}
+
+static void await_live(struct recent *recent, struct catch_up *catch_up)
+{
+    catch_up->is_ahead = true;
+    if (recent->awaited == 0 || catch_up->offset < recent->awaited)
+        recent->awaited = catch_up->offset;
+}
+
 /* Tells it what it missed, where that is known: from what is kept and, if there is one, a page that
  * was asked for. False where the bus has to be asked. */
 static bool settle(struct recent *recent, struct catch_up *catch_up, const struct recent_page *page)
@@ -223,6 +262,12 @@ static bool settle(struct recent *recent, struct catch_up *catch_up, const struc
 
     if (!recent->is_known)
         return false;
+    if (is_ahead(recent, catch_up) && may_be_there(recent, catch_up, page)) {
+        if (page || catch_up->is_ahead)
+            await_live(recent, catch_up);
+        return false;
+    }
+    catch_up->is_ahead = false;
     if (!is_within_reach(recent, catch_up)) {
         finish(recent, catch_up, false, 0);
         return true;
@@ -233,7 +278,7 @@ static bool settle(struct recent *recent, struct catch_up *catch_up, const struc
         count = collect_kept(recent, count, catch_up->offset + count);
     }
     if (is_complete(recent, count, catch_up->offset)) {
-        finish(recent, catch_up, true, count);
+        finish(recent, catch_up, !is_too_much(recent->recents, count), count);
         return true;
     }
     if (page && (page->is_lost || ++catch_up->answers == ANSWERS_LIMIT)) {
@@ -252,7 +297,7 @@ bool recent_position(const struct recent *recent, const char **epoch, uint64_t *
 
 void recent_catch_up(struct recent *recent, struct catch_up *catch_up)
 {
-    catch_up->is_asked = false;
+    catch_up->is_asked = catch_up->is_ahead = false;
     catch_up->answers = 0;
     list_init(&catch_up->link);
     list_append(&recent->waiting, &catch_up->link);
@@ -284,6 +329,8 @@ static struct recent_question question_of(struct recent *recent)
     for (struct list *at = recent->waiting.next; at != &recent->waiting; at = at->next) {
         struct catch_up *catch_up = of_link(at);
 
+        if (catch_up->is_ahead)
+            continue;
         catch_up->is_asked = true;
         if (!catch_up->has_position || catch_up->epoch[0] == '\0')
             continue;
@@ -309,13 +356,47 @@ static struct recent_question question_of(struct recent *recent)
     return question;
 }
 
+/* Who joins from a callback waits at the end of the other list. */
+static void settle_all(struct recent *recent, const struct recent_page *page)
+{
+    struct list waiting;
+
+    recent->awaited = 0;
+    list_init(&waiting);
+    list_append_all(&waiting, &recent->waiting);
+    while (!list_is_empty(&waiting)) {
+        struct catch_up *catch_up = of_link(waiting.next);
+        const struct recent_page *own = catch_up->is_asked ? page : NULL;
+
+        list_remove(&catch_up->link);
+        list_append(&recent->waiting, &catch_up->link);
+        if (own && own->error) {
+            fail(catch_up, own->error);
+        } else {
+            catch_up->is_asked = catch_up->is_asked && !page;
+            settle(recent, catch_up, own);
+        }
+    }
+}
+
+static bool needs_answer(const struct recent *recent)
+{
+    for (struct list *at = recent->waiting.next; at != &recent->waiting; at = at->next) {
+        if (!of_link(at)->is_ahead)
+            return true;
+    }
+    return false;
+}
+
 void recents_end_tick(struct recents *recents)
 {
     while (!list_is_empty(&recents->asking)) {
         struct recent *recent = container_of(recents->asking.next, struct recent, asking_link);
 
         list_remove(&recent->asking_link);
-        if (list_is_empty(&recent->waiting))
+        if (recent->awaited > 0)
+            settle_all(recent, NULL);
+        if (!needs_answer(recent))
             continue;
 
         struct recent_question question = question_of(recent);
@@ -374,30 +455,13 @@ static void learn_position(struct recent *recent, const struct recent_page *page
 
 void recent_answer(struct recent *recent, uint64_t generation, const struct recent_page *page)
 {
-    struct list answered;
-
     if (!recent->is_asking || recent->generation != generation)
         return;
     recent->is_asking = false;
     if (!page->error && !recent->is_known)
         learn_position(recent, page);
 
-    /* Who joins from a callback waits at the end of the other list. */
-    list_init(&answered);
-    list_append_all(&answered, &recent->waiting);
-    while (!list_is_empty(&answered)) {
-        struct catch_up *catch_up = of_link(answered.next);
-        bool is_asked = catch_up->is_asked;
-
-        list_remove(&catch_up->link);
-        list_append(&recent->waiting, &catch_up->link);
-        if (is_asked && page->error) {
-            fail(catch_up, page->error);
-        } else {
-            catch_up->is_asked = false;
-            settle(recent, catch_up, is_asked ? page : NULL);
-        }
-    }
-    if (!list_is_empty(&recent->waiting))
+    settle_all(recent, page);
+    if (needs_answer(recent))
         want_answer(recent);
 }

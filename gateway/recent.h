@@ -42,6 +42,7 @@ struct catch_up {
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     uint64_t offset;
     bool is_asked;    /* the question under way is for it, too */
+    bool is_ahead;    /* of what has arrived here; the bus says that the rest will come */
     unsigned answers; /* that did not reach far enough */
     /* Comes once, maybe from inside recent_catch_up. What it is handed is good during the call. */
     void (*done)(struct catch_up *catch_up, const struct missed *missed);
@@ -62,7 +63,8 @@ struct recents {
     struct histories family;
     struct list asking; /* of those that have something to ask at the end of the tick */
     uint64_t generation;
-    uint64_t reach; /* messages that one is caught up with, at most */
+    uint64_t reach;       /* messages that one is caught up with, at most */
+    uint64_t reach_bytes; /* and what they may come to, but for a single one */
     uint64_t now_ms;
     void (*ask)(void *context, const struct recent_question *question);
     void *context;

@@ -62,6 +62,8 @@ struct session_protocol {
     /* The connection was silent: asks the client in words of the protocol. NULL: a ping frame is
      * what it takes. */
     void (*ping)(struct session *session);
+    /* The close code for a client that does not answer; 0: its connection ends without one. */
+    uint16_t silence_code;
     /* What the protocol calls a close code of ours, and the reason to give with it. NULL: that. */
     uint16_t (*close_code)(uint16_t code, const char **reason);
 };

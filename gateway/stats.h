@@ -53,6 +53,7 @@ struct worker_stats {
     struct metric client_errors;             /* requests of theirs that were refused */
     struct metric tokens_refused;            /* that are not ours */
     struct metric hook_answers_bad;          /* of the backend, that were not understood */
+    struct metric histories_read;            /* questions of what returning clients missed */
 };
 
 /* The counter for a close code. */

@@ -281,6 +281,8 @@ static void on_after_poll(uv_check_t *handle)
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
     worker->connections.sessions.recents.now_ms = loop_now_ms(&worker->loop);
+    worker->connections.sessions.recents.reach_bytes =
+        worker->connections.sessions.settings->config.send_queue_limit;
     recents_end_tick(&worker->connections.sessions.recents);
     channels_end_tick(&worker->connections.sessions.channels);
     if (connections_shake_hands(&worker->connections))

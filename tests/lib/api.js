@@ -9,15 +9,18 @@ export const KEY = "the-key-of-the-tests";
 export const OLD_KEY = "the-key-before-that-one";
 const SECRET = "a-secret-that-signs-tokens-of-tests";
 
-// Files for `--api-key-file` and `--token-hmac-secret-file`, and the options that name them.
+// Files for `--api-key-file` and `--token-hmac-secret-file`, and the options that name them; and a
+// config file with a namespace, so that there are channels whose namespace is none.
 export async function apiFiles() {
   const directory = await mkdtemp(join(tmpdir(), "carillon-api-"));
   const keys = join(directory, "keys");
   const secret = join(directory, "secret");
   await writeFile(keys, `# for tests\n${KEY}\n\n ${OLD_KEY} \n`);
+  const config = join(directory, "gateway.conf");
   await writeFile(secret, SECRET);
+  await writeFile(config, "[namespace known]\n");
   return {
-    args: ["--api-key-file", keys, "--token-hmac-secret-file", secret],
+    args: ["--config", config, "--api-key-file", keys, "--token-hmac-secret-file", secret],
     keys,
     remove: () => rm(directory, { recursive: true }),
   };

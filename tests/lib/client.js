@@ -38,8 +38,9 @@ export class Client {
     );
   }
 
-  constructor(url, options) {
-    this.socket = new WebSocket(url, { perMessageDeflate: false, ...options });
+  // Options: `protocols` (subprotocols that it asks for), and those of the library.
+  constructor(url, { protocols = [], ...options } = {}) {
+    this.socket = new WebSocket(url, protocols, { perMessageDeflate: false, ...options });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once("open", resolve);
       this.socket.once("error", reject);

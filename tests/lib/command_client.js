@@ -6,16 +6,23 @@
 //     await ada.closed                                      // { code, reason }
 
 import { Client } from "./client.js";
-import { until } from "./wait.js";
+import { within } from "./wait.js";
 
 export const PATH = "/connection/websocket";
 
 export class CommandClient {
   #lastId = 0;
+  #read = 0; // frames
+  heard = []; // all that it was sent: replies and pushes, a ping being {}
+  #replies = new Map(); // the first for each id
+  #waiting = []; // { look, resolve, reject, what }
 
   static async open(gateway, options = {}) {
     const client = new CommandClient();
     client.socket = await Client.open(gateway, { path: PATH, ...options });
+    client.socket.socket.on("message", () => client.#hear());
+    client.#hear();
+    client.closed.then(() => client.#notify());
     return client;
   }
 
@@ -24,11 +31,6 @@ export class CommandClient {
     client.welcome = await client.ask({ connect: request });
     if (client.welcome.error) throw new Error(`refused: ${JSON.stringify(client.welcome.error)}`);
     return client;
-  }
-
-  // All that it was sent: replies and pushes, a ping being {}.
-  get heard() {
-    return this.socket.messages.flatMap((text) => text.split("\n").map((line) => JSON.parse(line)));
   }
 
   get pushes() {
@@ -58,7 +60,7 @@ export class CommandClient {
   // The first reply with that id.
   reply(id) {
     return this.#find(
-      () => this.heard.find((message) => message.id === id),
+      () => this.#replies.get(id),
       () => `the reply to command ${id}`,
     );
   }
@@ -70,17 +72,31 @@ export class CommandClient {
     );
   }
 
-  async #find(look, what) {
-    let found;
-    await until(
-      () => {
-        found = look();
-        if (!found && this.socket.end) throw new Error(`closed with ${this.socket.end.code} before ${what()}`);
-        return found;
-      },
-      what,
-    );
-    return found;
+  #hear() {
+    const { messages } = this.socket;
+    for (; this.#read < messages.length; this.#read++) {
+      for (const line of messages[this.#read].split("\n")) {
+        const message = JSON.parse(line);
+        this.heard.push(message);
+        if (message.id && !this.#replies.has(message.id)) this.#replies.set(message.id, message);
+      }
+    }
+    this.#notify();
+  }
+
+  #notify() {
+    this.#waiting = this.#waiting.filter(({ look, resolve, reject, what }) => {
+      const found = look();
+      if (found) resolve(found);
+      else if (this.socket.end) reject(new Error(`closed with ${this.socket.end.code} before ${what()}`));
+      return !found && !this.socket.end;
+    });
+  }
+
+  #find(look, what) {
+    const found = new Promise((resolve, reject) => this.#waiting.push({ look, resolve, reject, what }));
+    this.#notify();
+    return within(found, what);
   }
 
   destroy() {

@@ -118,7 +118,7 @@ export class SdkSubscription {
   heard(count) {
     return until(
       () => this.publications.length >= count,
-      () => `${count} publications; heard: ${JSON.stringify(this.data)}`,
+      () => `${count} publications; heard: ${JSON.stringify(this.data).slice(0, 300)}`,
     );
   }
 

@@ -16,14 +16,14 @@
 /* A subscriber, and what it was told. */
 struct waiter_of_test {
     struct catch_up catch_up;
-    int told;
-    int error;
-    bool is_recovered;
     uint64_t offset;
-    char epoch[MESSAGE_EPOCH_LIMIT + 1];
     size_t count;
     uint64_t first;
     uint64_t last;
+    int told;
+    int error;
+    bool is_recovered;
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
 };
 
 static struct recents recents;
@@ -265,13 +265,85 @@ static void does_not_reach_farther_than_its_limit(void **state)
     answer("e", 500, 0, 0, false);
     come(&people[1], "e", 399);
     assert_at(&people[1], "e", 500);
-    come(&people[2], "e", 501); /* nobody has seen that */
+    come(&people[2], "e", 501);
+    recents_end_tick(&recents);
+    answer("e", 500, 0, 0, true); /* nobody has seen that */
     assert_at(&people[2], "e", 500);
     come(&people[3], "e", 400);
     assert_int_equal(people[3].told, 0);
     recents_end_tick(&recents);
     answer("e", 500, 401, 500, false);
     assert_recovered(&people[3], 401, 500);
+}
+
+/* The channel stands at 10 here, and at 12 for who comes from a gateway that is faster. */
+static void come_ahead(struct waiter_of_test *waiter)
+{
+    come(&people[0], NULL, 0);
+    recents_end_tick(&recents);
+    answer("e", 10, 0, 0, false);
+    come(waiter, "e", 12);
+    recents_end_tick(&recents);
+    answer("e", 13, 13, 13, false);
+    assert_int_equal(waiter->told, 0);
+}
+
+static void who_comes_from_a_faster_gateway_waits_for_this_one(void **state)
+{
+    size_t asked;
+
+    (void)state;
+    come_ahead(&people[1]);
+    asked = question_count;
+    recents_end_tick(&recents);
+    assert_true(hear("e", 11));
+    recents_end_tick(&recents);
+    assert_int_equal(people[1].told, 0);
+    assert_true(hear("e", 12));
+    assert_true(hear("e", 13));
+    assert_int_equal(people[1].told, 0); /* not amid a tick */
+    recents_end_tick(&recents);
+    assert_recovered(&people[1], 13, 13);
+    assert_int_equal(question_count, asked); /* and the bus is not asked meanwhile */
+}
+
+static void who_waits_for_a_slow_gateway_is_asked_for_anew_after_a_loss(void **state)
+{
+    (void)state;
+    come_ahead(&people[1]);
+    recent_lost(recent);
+    recents_end_tick(&recents);
+    answer("e", 14, 13, 14, false);
+    assert_recovered(&people[1], 13, 14);
+}
+
+static void who_waits_for_a_slow_gateway_may_leave(void **state)
+{
+    (void)state;
+    come_ahead(&people[1]);
+    recent_forget(&people[1].catch_up);
+    assert_true(hear("e", 11));
+    assert_true(hear("e", 12));
+    recents_end_tick(&recents);
+    assert_int_equal(people[1].told, 0);
+}
+
+static void does_not_catch_up_with_more_bytes_than_a_client_may_wait_for(void **state)
+{
+    (void)state;
+    recents.reach_bytes = 2;
+    come(&people[0], NULL, 0);
+    recents_end_tick(&recents);
+    answer("e", 0, 0, 0, false);
+    for (uint64_t offset = 1; offset <= 3; offset++)
+        assert_true(hear("e", offset));
+    come(&people[1], "e", 1);
+    assert_recovered(&people[1], 2, 3);
+    come(&people[2], "e", 0);
+    assert_at(&people[2], "e", 3);
+    recents.reach_bytes = 0;
+    come(&people[3], "e", 2);
+    assert_recovered(&people[3], 3, 3); /* a single one always */
 }
 
 static void who_saw_an_empty_channel_gets_all_from_the_first(void **state)
@@ -436,6 +508,13 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(says_so_where_history_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(does_not_reach_farther_than_its_limit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_comes_from_a_faster_gateway_waits_for_this_one, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_for_a_slow_gateway_is_asked_for_anew_after_a_loss,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_for_a_slow_gateway_may_leave, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            does_not_catch_up_with_more_bytes_than_a_client_may_wait_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_saw_an_empty_channel_gets_all_from_the_first, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(notices_a_hole_and_another_life, set_up, tear_down),

@@ -32,8 +32,8 @@ describe("the chat page on a line that dies without a word", () => {
     }, ms);
 
   it("is offline as soon as the browser says so, and sends at once when the network is back", async () => {
-    const page = await openChat(stage.browser, line.url, { script: waitForever });
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, line.url + stage.query, { script: waitForever });
+    const client = await connectClient(stage.gateway, stage.query);
 
     line.die();
     await say(page, "one");
@@ -56,7 +56,7 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("takes a new socket when the network is back, though the old one seems to live", async () => {
-    const page = await openChat(stage.browser, line.url, { script: waitForever });
+    const page = await openChat(stage.browser, line.url + stage.query, { script: waitForever });
 
     line.die();
     await say(page, "is anybody there?");
@@ -70,8 +70,8 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("takes a new socket after the machine has slept, and keeps a living one when somebody looks", async () => {
-    const page = await openChat(stage.browser, line.url, { script: waitForever });
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, line.url + stage.query, { script: waitForever });
+    const client = await connectClient(stage.gateway, stage.query);
 
     assert.equal(await look(page), "Connected");
     line.die();
@@ -87,8 +87,8 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("takes a new socket when nothing comes back of what it sent", async () => {
-    const page = await openChat(stage.browser, line.url);
-    const reader = await openChat(stage.browser, stage.gateway.url);
+    const page = await openChat(stage.browser, line.url + stage.query);
+    const reader = await openChat(stage.browser, stage.url);
 
     // As if the ten seconds had passed.
     line.die();
@@ -189,11 +189,11 @@ describe("the chat page on a line that dies without a word", () => {
     const received = [];
     let socket;
 
-    await page.routeWebSocket("**/ws", (next) => {
+    await page.routeWebSocket("**/connection/websocket", (next) => {
       socket = next;
       socket.onMessage((data) => received.push(data));
     });
-    await page.goto(stage.gateway.url);
+    await page.goto(stage.url);
     await stateIs(page, "Connected");
     return {
       page,

@@ -24,15 +24,15 @@ describe("the page's modules", () => {
     );
 
   it("derives the socket's address from the page's own", async () => {
-    const addresses = await call("connection.js", "socketUrl", [
-      ["http://example.org/", ""],
-      ["https://example.org:8443/a/b/index.html?x=1#y", "?x=1&channel=a%20b%26c"],
-      ["https://[::1]/chat/", "?channel="],
+    const addresses = await call("gateway.js", "socketUrl", [
+      ["http://example.org/"],
+      ["https://example.org:8443/a/b/index.html?x=1&channel=a#y"],
+      ["https://[::1]/chat/"],
     ]);
     assert.deepEqual(addresses, [
-      "ws://example.org/ws",
-      "wss://example.org:8443/a/b/ws?channel=a%20b%26c",
-      "wss://[::1]/chat/ws",
+      "ws://example.org/connection/websocket",
+      "wss://example.org:8443/a/b/connection/websocket",
+      "wss://[::1]/chat/connection/websocket",
     ]);
   });
 

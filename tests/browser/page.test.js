@@ -15,7 +15,7 @@ describe("using the chat page", () => {
   const stage = useStage();
 
   it("tells a screen reader what is what", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
+    const page = await openChat(stage.browser, stage.url);
     const log = page.getByRole("log", { name: "Messages" });
 
     assert.equal(await log.getAttribute("aria-live"), "polite");
@@ -36,8 +36,8 @@ describe("using the chat page", () => {
   });
 
   it("has no horizontal scroll at a width of 320 px, whatever people write", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, { ...PHONE, name: "N".repeat(40) });
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url, { ...PHONE, name: "N".repeat(40) });
+    const client = await connectClient(stage.gateway, stage.query);
     const long = "unbreakable".repeat(60);
 
     await say(page, long, "short");
@@ -67,7 +67,7 @@ describe("using the chat page", () => {
         window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`),
       );
     });
-    const response = await page.goto(stage.gateway.url);
+    const response = await page.goto(stage.url);
     const policy = response.headers()["content-security-policy"] ?? "";
     assert.match(policy, /script-src 'self'/);
     assert.doesNotMatch(policy, /unsafe/);
@@ -80,8 +80,8 @@ describe("using the chat page", () => {
 
   for (const colorScheme of ["light", "dark"]) {
     it(`has the contrast of WCAG AA in ${colorScheme} colours`, async () => {
-      const page = await openChat(stage.browser, stage.gateway.url, { colorScheme, reducedMotion: "reduce" });
-      const client = await connectClient(stage.gateway);
+      const page = await openChat(stage.browser, stage.url, { colorScheme, reducedMotion: "reduce" });
+      const client = await connectClient(stage.gateway, stage.query);
 
       await page.evaluate(() => window.dispatchEvent(new Event("online"))); // leaves a gap
       await page.locator("#log .gap").waitFor();
@@ -103,7 +103,7 @@ describe("using the chat page", () => {
   }
 
   it("moves nothing for those who want reduced motion", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, { reducedMotion: "reduce" });
+    const page = await openChat(stage.browser, stage.url, { reducedMotion: "reduce" });
 
     await say(page, "calm");
     await shows(page, ["calm"]);
@@ -111,7 +111,7 @@ describe("using the chat page", () => {
   });
 
   it("has fields that a finger finds, and that iOS does not zoom in on", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, PHONE);
+    const page = await openChat(stage.browser, stage.url, PHONE);
 
     for (const field of await page.locator("input, textarea, button:visible").all()) {
       const what = await field.evaluate((element) => element.id || element.className);
@@ -129,8 +129,8 @@ describe("using the chat page", () => {
   })) {
     it(`is worth looking at (${name})`, async () => {
       const person = { ...options, name: "Grace", reducedMotion: "reduce" };
-      const page = await openChat(stage.browser, stage.gateway.url, person);
-      const client = await connectClient(stage.gateway);
+      const page = await openChat(stage.browser, stage.url, person);
+      const client = await connectClient(stage.gateway, stage.query);
       const folder = process.env.CARILLON_SCREENSHOTS;
       const minutesAgo = (minutes) => Date.now() - minutes * 60_000;
       const rows = (count) =>

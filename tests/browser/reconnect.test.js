@@ -106,7 +106,7 @@ describe("the chat page's connection", () => {
     let attempts = 0;
     let isDown = true;
 
-    await page.routeWebSocket("**/ws", (socket) => {
+    await page.routeWebSocket("**/connection/websocket", (socket) => {
       attempts++;
       if (isDown) socket.close({ code: 1013 });
       else socket.connectToServer();
@@ -141,7 +141,7 @@ describe("the chat page's connection", () => {
       },
     });
 
-    await page.routeWebSocket("**/ws", (socket) => socket.close({ code: 1013 }));
+    await page.routeWebSocket("**/connection/websocket", (socket) => socket.close({ code: 1013 }));
     await page.goto(gateway.url);
     await page.waitForFunction(() => window.delays.length >= 8);
     const delays = await page.evaluate(() => window.delays.slice(0, 8));

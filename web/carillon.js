@@ -33,6 +33,7 @@ const CLOSE_TOO_BIG = 1009;
 const DEADLINE_MS = 10_000; // of an attempt to connect, and of a request
 const PING_PATIENCE_MS = 10_000; // beyond the server's own interval
 const STABLE_MS = 5_000; // a socket that lived this long starts the backoff anew
+const EPOCH_DELAY_MS = 5_000;
 const REFRESH_AGAIN_S = 5;
 
 const WATCH_MS = 1_000;
@@ -348,14 +349,14 @@ export class Carillon extends Emitter {
 
     if (isFinal || (code === CLOSE_TOO_BIG && !this.#refuseBiggest())) return this.#end(code, reason);
     if (wasStable) this.#attempts = 0;
-    this.#abandon();
+    this.#abandon(code, reason);
     this._timer = setTimeout(() => this.#open(), backoff(this.#attempts++, Math.random()));
     this.#setState(code, reason);
   }
 
   // Nobody but the program brings it back.
   #end(code, reason) {
-    this.#abandon();
+    this.#abandon(code, reason);
     clearInterval(this.#clock);
     this.#clock = 0;
     for (const send of this.#waiting.splice(0)) send(new CarillonError(DISCONNECTED, "disconnected"));
@@ -370,7 +371,7 @@ export class Carillon extends Emitter {
     this.#open();
   }
 
-  #abandon() {
+  #abandon(code = CLOSED, reason = LOST) {
     const socket = this.#socket;
     const requests = [...this.#requests.values()];
 
@@ -384,7 +385,7 @@ export class Carillon extends Emitter {
     for (const subscription of this.#subscriptions.values()) {
       clearTimeout(subscription._timer);
       subscription._try = null;
-      if (subscription._state === IN) this.#leave(subscription, CLOSED, LOST);
+      if (subscription._state === IN) this.#leave(subscription, code, reason);
     }
     for (const { timer, answered } of requests) {
       clearTimeout(timer);
@@ -510,8 +511,21 @@ export class Carillon extends Emitter {
   }
 
   #deliver(subscription, pub) {
-    if (pub.offset && subscription._place) subscription._place.offset = pub.offset;
+    const place = subscription._place;
+
+    if (pub.offset && place) {
+      if (!place.epoch && !place.offset) this.#learnEpoch(subscription.channel, place);
+      place.offset = pub.offset;
+    }
     subscription._tell("publication", toPublication(pub));
+  }
+
+  // Who comes into a channel before its first message is told no epoch, and could not say later what it
+  // has missed. Everybody there is in the same position, and does not ask at the same time.
+  #learnEpoch(channel, place) {
+    setTimeout(async () => {
+      if (!place.epoch && this.#isUp) place.epoch = (await this.history(channel).catch(() => place)).epoch;
+    }, EPOCH_DELAY_MS * Math.random());
   }
 
   // Tokens: of the client, and of each subscription.
@@ -706,8 +720,11 @@ export class Carillon extends Emitter {
     this.#answerDeadline = ANSWER_DEADLINE_MS;
     this.#pauses = 0;
     this.#publications.delete(publication.key);
-    if (error) publication.reject(error);
-    else publication.resolve(toPlace(result));
+    if (error) return publication.reject(error);
+
+    const place = this.#subscriptions.get(publication.channel)?._place;
+    if (place) place.epoch ||= result.epoch ?? "";
+    publication.resolve(toPlace(result));
   }
 
   // The server cannot take it now. All that waits is sent again, and nothing overtakes it.

@@ -83,16 +83,19 @@ describe("using the chat page", () => {
       const page = await openChat(stage.browser, stage.url, { colorScheme, reducedMotion: "reduce" });
       const client = await connectClient(stage.gateway, stage.query);
 
-      await page.evaluate(() => window.dispatchEvent(new Event("online"))); // leaves a gap
-      await page.locator("#log .gap").waitFor();
       await say(page, "mine", "long ".repeat(500));
+      await page.context().setOffline(true);
+      await stateIs(page, "Offline");
+      client.send("meanwhile");
+      await page.context().setOffline(false);
+      await page.locator("#log .gap", { hasText: "While you were away: 1 message" }).waitFor();
       client.send("foreign");
       client.send(Buffer.alloc(4));
       client.send("");
       client.send("long ".repeat(500));
       // Names enough to meet every hue.
       for (let i = 0; i < 40; i++) client.send(chatMessage("theirs", { name: `Name ${i}` }));
-      await eventually(async () => assert.equal(await page.locator("#log li").count(), 47));
+      await eventually(async () => assert.equal(await page.locator("#log li").count(), 48));
       await say(page, "too long ".repeat(2000));
       await page.getByRole("alert").filter({ hasText: "too long" }).waitFor();
       const hues = await page.locator("#log li[data-hue]").evaluateAll((rows) => rows.map((r) => r.dataset.hue));
@@ -146,13 +149,14 @@ describe("using the chat page", () => {
       await page.context().setOffline(true);
       await stateIs(page, "Offline");
       await say(page, "Until a quarter past?");
+      client.send(chatMessage("Rehearsal is at eleven: https://example.org/rota", { name: "Łukasz" }));
       await page.context().setOffline(false);
-      await rows(7);
+      await rows(8);
       client.send("a line of another program, as it came");
       client.send(Buffer.alloc(512));
       client.send(chatMessage("שלום לכולם", { name: "נועה" }));
       client.send(chatMessage("See https://example.org/a/rather/long/address/that/breaks?or=other", { name: "Ada" }));
-      await rows(11);
+      await rows(12);
       assert.equal(await page.evaluate(() => document.documentElement.scrollHeight - innerHeight), 0);
       await page.screenshot({ path: folder && path.join(folder, `${name}.png`) });
       client.close();

@@ -157,6 +157,7 @@ export class Subscription extends Emitter {
 
 export class Carillon extends Emitter {
   #url;
+  #client = "";
   #state = "disconnected";
   #socket = null;
   #isUp = false; // the server has taken our connect
@@ -200,6 +201,11 @@ export class Carillon extends Emitter {
   /** "disconnected", "connecting", "connected", "reconnecting", or "offline": the browser has no network. */
   get state() {
     return this.#state;
+  }
+
+  /** What the server calls this client on this connection. */
+  get client() {
+    return this.#client;
   }
 
   /** How many publications the server has not acknowledged. */
@@ -331,6 +337,7 @@ export class Carillon extends Emitter {
     this.#openedAt = this.#heardAt = performance.now();
     this.#pingMs = 1000 * (result.ping ?? 0);
     this.#wantsPong = result.pong;
+    this.#client = result.client;
     this.#awaitExpiry(this, result);
     this.#setState(CALLED, "");
     this._emit("connected", { client: result.client, data: result.data });

@@ -35,7 +35,7 @@ const view = new View({
   channel: requested,
   send,
   typing: () => people?.type(),
-  named: () => people?.announce(),
+  named: () => people?.renamed(),
   roomForImage: (text) => roomForImage(settings.messageLimit, text, room?.channel ?? ""),
   askOlder: (place) => room.askOlder(place),
 });

@@ -43,7 +43,6 @@ export class People {
   #beside = null;
   #events;
   #myName;
-  #me = "";
   #names = new Map(); // client → name, as last said
   #here = new Map(); // client → what the server says of it
   #count = 0;
@@ -58,7 +57,6 @@ export class People {
     this.#room = room.subscription;
     this.#events = events;
     this.#myName = myName;
-    carillon.on("connected", ({ client }) => (this.#me = client));
     this.#room.on("subscribed", () => this.#ask());
     this.#room.on("join", ({ info }) => this.#came(info));
     this.#room.on("leave", ({ info }) => this.#went(info));
@@ -68,11 +66,16 @@ export class People {
       this.#beside.on("publication", (pub) => this.#told(pub));
     }
     setInterval(() => document.visibilityState === "visible" && this.#ask(), COUNT_EVERY_MS);
-    setInterval(() => this.announce(), ANNOUNCE_EVERY_MS * (0.8 + 0.2 * Math.random()));
+    setInterval(() => this.#announce(), ANNOUNCE_EVERY_MS * (0.8 + 0.2 * Math.random()));
   }
 
   // The user goes by another name now.
-  announce() {
+  renamed() {
+    this.#show();
+    this.#announce();
+  }
+
+  #announce() {
     if (this.#isCrowd || this.#beside?.state !== "subscribed") return;
     this.#say("here");
   }
@@ -87,8 +90,8 @@ export class People {
 
   // A message with a name came from a client, or was said by us.
   heard(client, name) {
-    if (client === this.#me) this.#typedAt = -Infinity;
-    if (!client || client === this.#me) return;
+    if (client === this.#carillon.client) this.#typedAt = -Infinity;
+    if (!client || client === this.#carillon.client) return;
     this.#stopTyping(client);
     this.#learn(client, name);
   }
@@ -130,7 +133,7 @@ export class People {
   }
 
   async #readNames() {
-    this.announce();
+    this.#announce();
     try {
       const { publications } = await this.#beside.history({ limit: BOOK, reverse: true });
       for (const { info, data } of publications.reverse()) this.#learn(info?.client, data?.name, true);
@@ -141,7 +144,7 @@ export class People {
   }
 
   #told({ info, data }) {
-    if (!info?.client || info.client === this.#me) return;
+    if (!info?.client || info.client === this.#carillon.client) return;
     this.#learn(info.client, data?.name);
     if (data?.carillon !== "typing") return;
 
@@ -175,8 +178,9 @@ export class People {
   }
 
   #show() {
+    if (this.#count === 0) return; // nobody has told us yet
     const people = [...this.#here.values()].map((info) => {
-      const isMe = info.client === this.#me;
+      const isMe = info.client === this.#carillon.client;
       return { name: isMe ? this.#myName() : this.#nameOf(info), isMe };
     });
 

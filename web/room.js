@@ -57,8 +57,9 @@ export class Room {
   // Asks for what was said before the message at `place`.
   async askOlder(place) {
     try {
-      const { publications } = await this.#history(place);
-      this.#events.older(this.#placed(publications, place.epoch), publications.length === PAGE);
+      const epoch = place.epoch || (await this.#findEpoch());
+      const { publications } = await this.#history({ ...place, epoch });
+      this.#events.older(this.#placed(publications, epoch), publications.length === PAGE);
     } catch (error) {
       this.#events.older([], error.isTemporary === true || error.code < 100);
     }
@@ -66,6 +67,11 @@ export class Room {
 
   again() {
     this.#subscription.subscribe();
+  }
+
+  // Of those who came before the first message was said; it was still so when they came back.
+  async #findEpoch() {
+    return this.#subscription.position?.epoch || (await this.#subscription.history()).epoch;
   }
 
   // Newest pages first, each oldest first.
@@ -118,6 +124,7 @@ export class Room {
 
   #tell(pub) {
     if (pub.offset) this.#offset = pub.offset;
+    this.#epoch ||= this.#subscription.position?.epoch ?? "";
     this.#events.message(...this.#placed([pub], this.#epoch));
   }
 

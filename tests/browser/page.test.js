@@ -115,12 +115,21 @@ describe("using the chat page", () => {
 
   it("has fields that a finger finds, and that iOS does not zoom in on", async () => {
     const page = await openChat(stage.browser, stage.url, PHONE);
+    const areEasy = async () => {
+      for (const field of await page.locator("input:visible, textarea:visible, button:visible, .panel a:visible").all()) {
+        const what = await field.evaluate((element) => element.id || element.className || element.textContent);
+        assert.ok((await field.boundingBox()).height >= 40, what);
+        assert.ok(parseFloat(await field.evaluate((element) => getComputedStyle(element).fontSize)) >= 16, what);
+      }
+    };
 
-    for (const field of await page.locator("input, textarea, button:visible").all()) {
-      const what = await field.evaluate((element) => element.id || element.className);
-      assert.ok((await field.boundingBox()).height >= 40, what);
-      assert.ok(parseFloat(await field.evaluate((element) => getComputedStyle(element).fontSize)) >= 16, what);
-    }
+    await areEasy();
+    await page.getByRole("button", { name: "Room: " }).click();
+    await page.locator("#rooms").waitFor();
+    await areEasy();
+    await page.keyboard.press("Escape");
+    await page.locator("#rooms").waitFor({ state: "hidden" });
+    assert.equal(await page.evaluate(() => document.activeElement.className), "room");
   });
 
   // CARILLON_SCREENSHOTS names a folder for those who want to look.

@@ -20,6 +20,9 @@ static void *allocate(void *context, size_t size)
         arena->used += size;
         return memory;
     }
+    if (arena->left < sizeof(*piece) || size > arena->left - sizeof(*piece))
+        return NULL;
+    arena->left -= sizeof(*piece) + size;
     piece = memory_allocate(sizeof(*piece) + size);
     list_init(&piece->link);
     list_append(&arena->pieces, &piece->link);
@@ -42,11 +45,12 @@ static void release(void *context, void *memory)
         forget(container_of(memory, struct piece, bytes));
 }
 
-void arena_init(struct arena *arena)
+void arena_init(struct arena *arena, size_t limit_bytes)
 {
     arena->allocator = (ProtobufCAllocator){allocate, release, arena};
     list_init(&arena->pieces);
     arena->used = 0;
+    arena->left = limit_bytes;
 }
 
 void arena_deinit(struct arena *arena)

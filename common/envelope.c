@@ -173,7 +173,7 @@ static bool is_place(const struct envelope *envelope)
 static bool is_good(const struct envelope *envelope, size_t data_limit)
 {
     return channel_name_is_on_bus(envelope->channel, envelope->channel_size) &&
-           envelope->publisher != 0 && is_data(envelope, data_limit) && is_place(envelope) &&
+           envelope->offset < MESSAGE_OFFSET_LIMIT && envelope->publisher != 0 && is_data(envelope, data_limit) && is_place(envelope) &&
            envelope->key.size <= MESSAGE_KEY_LIMIT && envelope->origin.size <= MESSAGE_ORIGIN_LIMIT;
 }
 
@@ -207,4 +207,23 @@ int envelope_read(const void *bytes, size_t size, size_t data_limit, struct mess
         return UV_EPROTO;
     *message = to_message(&envelope);
     return 0;
+}
+
+bool envelope_read_large(const void *bytes, size_t size, size_t data_limit,
+                         struct envelope_large *large)
+{
+    const unsigned char *at = bytes;
+    const unsigned char *end = at + size;
+    struct envelope envelope = {0};
+    struct protobuf_field field;
+    uint64_t data_size;
+
+    while (!protobuf_field_enter(&at, end, DATA, &data_size)) {
+        if (!protobuf_field_read(&at, end, &field) || !has_its_type(&field))
+            return false;
+        take_field(&envelope, &field);
+    }
+    *large = (struct envelope_large){envelope.channel, envelope.channel_size, envelope.sequence};
+    return data_size > data_limit && envelope.sequence != 0 &&
+           channel_name_is_valid(envelope.channel, envelope.channel_size);
 }

@@ -4,6 +4,7 @@
 #ifndef COMMON_ENVELOPE_H
 #define COMMON_ENVELOPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buffer.h"
@@ -27,5 +28,20 @@ void envelope_append(struct buffer *output, const struct message *message);
  * kind bears a place, or the data is more than `data_limit` bytes.
  */
 int envelope_read(const void *bytes, size_t size, size_t data_limit, struct message **message);
+
+/* Of a message that is too large: what its publisher can be answered with. */
+struct envelope_large {
+    const char *channel; /* in the bytes that were read */
+    size_t channel_size;
+    uint64_t sequence;
+};
+
+/*
+ * Reads an envelope whose data is more than `data_limit` bytes, of which only the beginning, up to
+ * the data's length, need be there. False where it is another, or its data stands before what is
+ * wanted, as in none that we write.
+ */
+bool envelope_read_large(const void *bytes, size_t size, size_t data_limit,
+                         struct envelope_large *large);
 
 #endif

@@ -124,6 +124,7 @@ static void begin(struct history *history)
 static void end(struct history *history)
 {
     leave_age(history);
+    list_remove(&history->cleared_link);
     resize(history, 0);
     history->family->memory -= history->owner_bytes;
 }
@@ -164,6 +165,7 @@ void histories_init(struct histories *histories, const struct history_limits *li
     *histories = (struct histories){.limits = *limits, .emptied = emptied};
     list_init(&histories->ages);
     list_init(&histories->messages);
+    list_init(&histories->cleared);
 }
 
 static uint64_t due_of(const struct history *history)
@@ -209,6 +211,7 @@ void history_init(struct history *history, struct histories *family, size_t owne
 {
     *history = (struct history){.family = family, .owner_bytes = owner_bytes};
     list_init(&history->link);
+    list_init(&history->cleared_link);
 }
 
 void history_deinit(struct history *history)
@@ -226,8 +229,11 @@ void history_clear(struct history *history)
 {
     while (history->count > 0)
         take_oldest(history);
-    if (history_is_held(history))
-        resize(history, SMALLEST_RING);
+    if (!history_is_held(history))
+        return;
+    resize(history, SMALLEST_RING);
+    list_remove(&history->cleared_link);
+    list_append(&history->family->cleared, &history->cleared_link);
 }
 
 static void push(struct history *history, struct message *message)
@@ -241,20 +247,20 @@ static void push(struct history *history, struct message *message)
 
     struct history_entry *entry = entry_at(history, history->count++);
 
+    list_remove(&history->cleared_link);
     entry->message = message_ref(message);
     entry->history = history;
     list_append(&family->messages, &entry->link);
     family->memory += cost_of(message);
 }
 
-/* Histories that were cleared go last: what they hold is little. */
 static void make_room(struct histories *family)
 {
     while (family->memory > family->limits.memory_limit) {
-        if (list_is_empty(&family->messages))
-            empty(most_silent(family));
-        else
+        if (list_is_empty(&family->cleared))
             drop_for_room(container_of(family->messages.next, struct history_entry, link)->history);
+        else
+            empty(container_of(family->cleared.next, struct history, cleared_link));
     }
 }
 

@@ -45,6 +45,7 @@ struct histories {
     void (*emptied)(struct history *history);
     struct list ages;     /* of the histories that hold something, one for each time to live */
     struct list messages; /* of all of them, oldest first */
+    struct list cleared;  /* histories that are held without a message */
     uint64_t memory;      /* bytes in use */
     uint64_t evicted;     /* messages that went for want of memory, ever */
 };
@@ -52,6 +53,7 @@ struct histories {
 struct history {
     struct histories *family;
     struct list link; /* in the members of `age` */
+    struct list cleared_link;
     struct history_age *age;    /* NULL while empty */
     struct history_entry *ring; /* NULL while empty */
     size_t capacity;            /* 0 or a power of two */
@@ -92,7 +94,7 @@ void history_append_as(struct history *history, struct message *message,
                        const struct history_terms *terms, uint64_t now_ms);
 
 /* Drops all messages; `top` stays, and as long as the messages would have lived the history is
- * held (history_is_held) without them. */
+ * held (history_is_held) without them, unless memory is short. */
 void history_clear(struct history *history);
 
 /* False once `emptied` was told, or before anything was appended. */

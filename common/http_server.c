@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "common/http_response.h"
+#include "common/local_host.h"
 #include "common/memory.h"
 #include "common/stream.h"
 
@@ -20,6 +22,7 @@ struct http_server {
     uint64_t connection_limit;
     uint64_t count;
     bool is_stopping;
+    bool is_on_loopback;
 };
 
 struct server_connection {
@@ -41,14 +44,27 @@ static void end(struct server_connection *connection)
     stream_close(&connection->stream);
 }
 
+static enum http_verdict answer(void *context, const struct http_request *request,
+                                struct buffer *output)
+{
+    struct http_server *server = context;
+    const char *host = http_request_header(request, "host");
+
+    if (!server->is_on_loopback || !host || local_host_is(host))
+        return server->respond(server->context, request, output);
+    http_response_append_error(output, 421, NULL,
+                               "this port is this machine's own: ask for localhost or 127.0.0.1",
+                               http_request_is_head(request), request->keep_alive);
+    return HTTP_ANSWERED;
+}
+
 static void on_read(struct stream *stream, unsigned char *data, size_t size)
 {
     struct server_connection *connection = of_stream(stream);
     struct http_exchange *exchange = &connection->exchange;
     bool taken;
 
-    http_exchange_feed(exchange, data, size, connection->server->respond,
-                       connection->server->context, &taken);
+    http_exchange_feed(exchange, data, size, answer, connection->server, &taken);
     if (exchange->output.size == 0)
         return;
     if (stream_write_bytes(stream, exchange->output.data, exchange->output.size) ||
@@ -137,7 +153,11 @@ int http_server_start(struct http_server **out, struct loop *loop, int socket,
                       void *context)
 {
     struct http_server *server = memory_zeroed(1, sizeof(*server));
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
 
+    server->is_on_loopback = getsockname(socket, (struct sockaddr *)&address, &size) == 0 &&
+                             local_host_is_loopback((const struct sockaddr *)&address);
     server->loop = loop;
     server->respond = respond;
     server->context = context;

@@ -1,6 +1,11 @@
 /*
  * A small HTTP server for operators and their tools, on the main loop of a program: a handful of
  * connections at a time; one more is closed. What the requests mean is the owner's.
+ *
+ * On the loopback interface a request has to name this machine (local_host.h) or no host, and gets
+ * 421 where it names another one: it may be of a stranger's page in a browser here. On other
+ * addresses no name is wrong, since those who ask there (Prometheus, for one) use the names of
+ * their network.
  */
 #ifndef COMMON_HTTP_SERVER_H
 #define COMMON_HTTP_SERVER_H

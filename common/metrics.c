@@ -1,5 +1,10 @@
 #include "common/metrics.h"
 
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/utf8.h"
+
 #define FIRST_BUCKET_NS 100000u
 
 void histogram_record(struct histogram *histogram, uint64_t nanoseconds)
@@ -25,6 +30,22 @@ void metrics_describe(struct buffer *text, const char *name, enum metric_kind ki
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
 
     buffer_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kinds[kind]);
+}
+
+void metrics_escape(struct buffer *text, const char *value)
+{
+    bool is_utf8 = utf8_is_valid((const unsigned char *)value, strlen(value));
+
+    for (; *value != '\0'; value++) {
+        char byte = *value;
+
+        if (byte == '\n')
+            buffer_append(text, "\\n", 2);
+        else if (byte == '\\' || byte == '"')
+            buffer_append(text, (const char[]){'\\', byte}, 2);
+        else
+            buffer_append(text, (unsigned char)byte < 0x80 || is_utf8 ? &byte : "?", 1);
+    }
 }
 
 void metrics_sample(struct buffer *text, const char *name, const char *labels, double value)

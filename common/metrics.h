@@ -56,6 +56,9 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 void metrics_describe(struct buffer *text, const char *name, enum metric_kind kind,
                       const char *help);
 
+/* Appends a text as the value of a label, with `?` for bytes that are not UTF-8. */
+void metrics_escape(struct buffer *text, const char *value);
+
 /* Appends one sample; `labels` is empty or `key="value",…` with values escaped already. */
 void metrics_sample(struct buffer *text, const char *name, const char *labels, double value);
 

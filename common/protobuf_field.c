@@ -73,3 +73,16 @@ bool protobuf_field_read(const unsigned char **at, const unsigned char *end,
     *at = from;
     return true;
 }
+
+bool protobuf_field_enter(const unsigned char **at, const unsigned char *end, unsigned number,
+                          uint64_t *size)
+{
+    const unsigned char *from = *at;
+    uint64_t tag;
+
+    if (!varint_read(&from, end, VARINT_SHORT, &tag) ||
+        tag != protobuf_tag(number, PROTOBUF_BYTES) || !varint_read(&from, end, VARINT_SHORT, size))
+        return false;
+    *at = from;
+    return true;
+}

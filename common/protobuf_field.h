@@ -127,4 +127,9 @@ bool varint_read(const unsigned char **at, const unsigned char *end, unsigned li
 bool protobuf_field_read(const unsigned char **at, const unsigned char *end,
                          struct protobuf_field *field);
 
+/* Takes only the head of the next field, which must be PROTOBUF_BYTES with this number: `*size` is
+ * how many follow, there or not. False where it is another one, which leaves `*at` as it is. */
+bool protobuf_field_enter(const unsigned char **at, const unsigned char *end, unsigned number,
+                          uint64_t *size);
+
 #endif

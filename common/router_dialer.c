@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backoff.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/redial.h"
 
 #define DEFAULT_PORT     "9000"
 #define RESOLVE_AGAIN_MS 5000
@@ -40,8 +40,10 @@ struct target {
     char host[HOST_LIMIT + 1];       /* the name that it was found by, or its address */
     struct router_link *router_link; /* while there is one */
     struct waiter waiter;
-    struct backoff backoff;
-    uint64_t node; /* who answered last; 0: nobody yet */
+    struct redial redial;
+    uint64_t changed_ms; /* since when there is a link that is ready, or there is none */
+    uint64_t node;       /* who answered last; 0: nobody yet */
+    char error[ROUTER_TEXT_LIMIT + 1]; /* why the last link ended, or came to nothing */
     bool was_tried;
     bool is_self;
     bool is_covered; /* the link that is closing is not wanted */
@@ -95,13 +97,13 @@ static bool on_welcome(struct router_link *link)
         dialer->events->died(dialer, before);
     if (target->node == dialer->host->identity->node) {
         target->is_self = true;
-        router_link_close(link, "it is ourselves");
+        router_link_refuse(link, ROUTER_ERROR_SELF, "it is ourselves");
         return false;
     }
     snprintf(link->peer.address, sizeof(link->peer.address), "%s", target->text);
     if (dialer->events->is_covered(dialer, target->node)) {
         target->is_covered = true;
-        router_link_close(link, "there is a link already");
+        router_link_refuse(link, ROUTER_ERROR_TWICE, "there is a link already");
         return false;
     }
     return true;
@@ -114,7 +116,7 @@ static void on_ready(struct router_link *link)
 
     target->was_tried = true;
     target->is_logged = false;
-    backoff_reset(&target->backoff);
+    target->changed_ms = loop_now_ms(dialer->host->loop);
     dialer->events->ready(dialer, link);
     note_tried(dialer);
 }
@@ -149,6 +151,22 @@ static void forget_target(struct target *target)
     memory_free(target);
 }
 
+/* A link of the target has ended: how long to wait before the next one. */
+static uint64_t redial_wait_ms(struct target *target, const struct router_link *link,
+                               bool was_covered)
+{
+    uint64_t now_ms = loop_now_ms(target->dialer->host->loop);
+    uint64_t lasted_ms = now_ms - target->changed_ms;
+
+    if (was_covered)
+        return COVERED_MS;
+    snprintf(target->error, sizeof(target->error), "%s", link->reason);
+    if (!link->was_ready)
+        return redial_after_failure_ms(&target->redial);
+    target->changed_ms = now_ms;
+    return redial_after_break_ms(&target->redial, lasted_ms);
+}
+
 static void on_closed(struct router_link *link, int error)
 {
     struct router_dialer *dialer = dialer_of(link);
@@ -162,7 +180,7 @@ static void on_closed(struct router_link *link, int error)
     if (!was_covered && !target->is_self && !dialer->is_closing && !link->was_ready)
         log_failure(target, link);
 
-    bool was_ready = link->was_ready;
+    uint64_t wait_ms = redial_wait_ms(target, link, was_covered);
 
     dialer->events->closed(dialer, link);
     if (dead)
@@ -175,10 +193,7 @@ static void on_closed(struct router_link *link, int error)
     note_tried(dialer);
     if (target->is_self)
         return;
-    if (was_ready)
-        wait_to_dial(target, 0);
-    else
-        wait_to_dial(target, was_covered ? COVERED_MS : backoff_next_ms(&target->backoff));
+    wait_to_dial(target, wait_ms);
 }
 
 static const struct router_link_events link_events = {
@@ -261,7 +276,8 @@ static void add(struct router_dialer *dialer, const struct sockaddr *address, co
     memcpy(&target->address, address,
            address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                           : sizeof(struct sockaddr_in));
-    target->backoff = (struct backoff){.floor_ms = BACKOFF_FLOOR_MS, .limit_ms = BACKOFF_LIMIT_MS};
+    target->changed_ms = loop_now_ms(dialer->host->loop);
+    redial_init(&target->redial, BACKOFF_FLOOR_MS, BACKOFF_LIMIT_MS);
     waiter_init(&target->waiter, on_dial_due);
     list_init(&target->link);
     list_append(&dialer->targets, &target->link);
@@ -283,20 +299,22 @@ void router_dialer_probe(struct router_dialer *dialer, uint64_t node)
     for (struct list *at = dialer->targets.next; at != &dialer->targets; at = at->next) {
         struct target *target = container_of(at, struct target, link);
 
-        if (target->node == node && !target->router_link)
-            wait_to_dial(target, 0);
+        if (target->node != node || target->router_link)
+            continue;
+        target->changed_ms = loop_now_ms(dialer->host->loop);
+        wait_to_dial(target, 0);
     }
 }
 
 /* Names. */
 
-static void end_resolving(struct router_dialer *dialer)
+static void end_if_resolved(struct router_dialer *dialer)
 {
-    if (--dialer->resolving > 0)
+    if (dialer->resolving > 0)
         return;
     dialer->was_resolved = true;
     note_tried(dialer);
-    if (!dialer->is_closing)
+    if (!dialer->is_closing && !list_is_empty(&dialer->names))
         loop_wait(dialer->host->loop, &dialer->waiter,
                   dialer->target_count > 0 ? RESOLVE_AGAIN_MS : RESOLVE_FIRST_MS);
 }
@@ -319,7 +337,8 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *a
         finish_if_closed(dialer);
         return;
     }
-    end_resolving(dialer);
+    dialer->resolving--;
+    end_if_resolved(dialer);
 }
 
 static void resolve(struct name *name)
@@ -339,10 +358,7 @@ static void resolve_all(struct waiter *waiter)
 
     for (struct list *at = dialer->names.next; at != &dialer->names; at = at->next)
         resolve(container_of(at, struct name, link));
-    if (dialer->resolving == 0) {
-        dialer->was_resolved = true;
-        note_tried(dialer);
-    }
+    end_if_resolved(dialer); /* there are none, or none that can be asked for */
 }
 
 /* Splits HOST, HOST:PORT or [HOST]:PORT; false where it is none of these. */
@@ -405,6 +421,30 @@ void router_dialer_start(struct router_dialer *dialer, struct router_link_host *
         list_append(&dialer->names, &name->link);
     }
     loop_wait(host->loop, &dialer->waiter, 0);
+}
+
+static bool has_link(const struct target *target)
+{
+    return target->router_link && target->router_link->state == ROUTER_LINK_READY;
+}
+
+void router_dialer_each_missing(struct router_dialer *dialer,
+                                void (*visit)(void *context,
+                                              const struct router_dialer_missing *missing),
+                                void *context)
+{
+    uint64_t now_ms = loop_now_ms(dialer->host->loop);
+
+    for (struct list *at = dialer->targets.next; at != &dialer->targets; at = at->next) {
+        const struct target *target = container_of(at, struct target, link);
+
+        if (!has_link(target) && !target->is_self &&
+            (target->node == 0 || !dialer->events->is_covered(dialer, target->node)))
+            visit(context, &(struct router_dialer_missing){.address = target->text,
+                                                           .host = target->host,
+                                                           .for_ms = now_ms - target->changed_ms,
+                                                           .error = target->error});
+    }
 }
 
 void router_dialer_close(struct router_dialer *dialer)

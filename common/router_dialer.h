@@ -1,7 +1,8 @@
 /*
  * A dialer keeps one link to every router of a cluster, for one shard: it resolves the names it was
  * given, again and again, takes in the addresses that routers tell of each other, dials each, and
- * dials anew what was lost, at once at first and then with backoff and jitter, for ever.
+ * dials anew what was lost, at once at first and then with backoff and jitter (redial.h), for
+ * ever.
  *
  * It also finds out who is dead: an address that refuses, or where another node answers, has no
  * process any more that was there before.
@@ -71,6 +72,20 @@ void router_dialer_probe(struct router_dialer *dialer, uint64_t node);
 
 /* Checks a list of names: NULL, or the one that is none. */
 const char *router_dialer_check(const struct option_list *names);
+
+/* An address with which there is no link, though there should be one. */
+struct router_dialer_missing {
+    const char *address;
+    const char *host;  /* the name that it was found by, or its own */
+    uint64_t for_ms;   /* how long it has been missing */
+    const char *error; /* what the last attempt came to; empty: the first is under way */
+};
+
+/* Shows them, for operators. */
+void router_dialer_each_missing(struct router_dialer *dialer,
+                                void (*visit)(void *context,
+                                              const struct router_dialer_missing *missing),
+                                void *context);
 
 /* Closes all links; `closed_all` comes from the loop. */
 void router_dialer_close(struct router_dialer *dialer);

@@ -78,6 +78,7 @@ static void append_hello(struct buffer *output, const struct router_frame *frame
         hello.nonce = nonce;
         hello.address = packed_text(frame->hello.address);
         hello.cluster = packed_text(frame->hello.cluster);
+        hello.message_limit = frame->hello.message_limit;
         packed.kind_case = CARILLON__ROUTER__FRAME__KIND_HELLO;
         packed.hello = &hello;
     } else {
@@ -90,6 +91,7 @@ static void append_hello(struct buffer *output, const struct router_frame *frame
         welcome.nonce = nonce;
         welcome.proof = bytes_of(frame->hello.proof, frame->hello.proof_size);
         welcome.cluster = packed_text(frame->hello.cluster);
+        welcome.message_limit = frame->hello.message_limit;
         packed.kind_case = CARILLON__ROUTER__FRAME__KIND_WELCOME;
         packed.welcome = &welcome;
     }

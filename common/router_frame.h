@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
+#include "common/envelope.h"
 #include "common/message.h"
 
 #define ROUTER_VERSION        1
@@ -20,12 +21,14 @@
 #define ROUTER_PRODUCER_LIMIT 1024
 #define ROUTER_OWNING_LIMIT   1024 /* channels in one FRAME_OWNING */
 #define ROUTER_NONCE_BYTES    32
-#define ROUTER_CLIENT_LIMIT   64 /* bytes of a client's id, */
+#define ROUTER_MESSAGE_LIMIT  ((size_t)64 * 1024 * 1024) /* of data, whatever a node's own limit */
+#define ROUTER_CLIENT_LIMIT   64                         /* bytes of a client's id, */
 #define ROUTER_USER_LIMIT     255
 #define ROUTER_INFO_LIMIT     4096
 #define ROUTER_PIECE_LIMIT    512 /* of the entries or messages in one frame of an answer, */
-#define ROUTER_PIECE_BYTES    ((size_t)64 * 1024)  /* and of their bytes, but for a single one */
-#define ROUTER_OVERHEAD_BYTES ((size_t)512 * 1024) /* of a frame beside a message's data */
+#define ROUTER_PIECE_BYTES    ((size_t)64 * 1024) /* and of their bytes, but for a single one */
+/* Of a frame that carries no message, and of any other beside a message's data. */
+#define ROUTER_OVERHEAD_BYTES ((size_t)512 * 1024)
 
 /* The numbers are those of the fields in proto/router.proto. */
 enum router_frame_kind {
@@ -147,6 +150,7 @@ struct router_frame {
             const char *cluster; /* empty: the one by default */
             uint32_t shard;
             uint32_t shards;
+            uint64_t message_limit;     /* 0: it was not said */
             const unsigned char *nonce; /* ROUTER_NONCE_BYTES */
             const char *address;
             const unsigned char *proof; /* FRAME_WELCOME only */
@@ -289,5 +293,10 @@ int router_frame_read(const void *bytes, size_t size, size_t data_limit,
                       struct router_frame *frame);
 
 void router_frame_release(struct router_frame *frame);
+
+/* Reads a FRAME_PUBLISH whose message has more than `data_limit` bytes, or the beginning of one
+ * (framing.h cuts such frames): who published it is to be told. False where it is no such frame. */
+bool router_frame_read_large(const void *bytes, size_t size, size_t data_limit,
+                             struct envelope_large *large);
 
 #endif

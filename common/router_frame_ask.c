@@ -208,7 +208,7 @@ static bool read_history(struct router_frame *frame, const Carillon__Router__His
                          size_t data_limit)
 {
     if (history->n_envelopes > ROUTER_PIECE_LIMIT || !read_channel(frame, history->channel) ||
-        !is_epoch(history->epoch))
+        !is_position(history->epoch, history->offset))
         return false;
 
     struct message **messages = memory_zeroed(history->n_envelopes + 1, sizeof(struct message *));

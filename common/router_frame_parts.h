@@ -62,6 +62,12 @@ static inline bool is_epoch(const char *epoch)
     return strlen(epoch) <= MESSAGE_EPOCH_LIMIT;
 }
 
+/* Where somebody stands in a channel, or a message is. */
+static inline bool is_position(const char *epoch, uint64_t offset)
+{
+    return is_epoch(epoch) && offset < MESSAGE_OFFSET_LIMIT;
+}
+
 static inline bool read_envelope(struct message **message, ProtobufCBinaryData envelope,
                                  size_t data_limit)
 {

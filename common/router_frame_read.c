@@ -9,6 +9,9 @@
 #include "common/protobuf_field.h"
 #include "common/router_frame_parts.h"
 
+/* What a frame may unpack to beside its own bytes: the longest lists come to less than half. */
+#define UNPACK_BYTES ((size_t)1024 * 1024)
+
 _Static_assert(ROUTER_NAME_LIMIT == CHANNEL_NAME_LIMIT && ROUTER_TEXT_LIMIT == CHANNEL_NAME_LIMIT,
                "is_text has one limit");
 
@@ -29,9 +32,18 @@ static bool is_cluster(const char *name)
     return is_text(name) && strlen(name) <= CLUSTER_NAME_LIMIT;
 }
 
+/* The kinds whose size is for messages to fill. */
+static bool carries_messages(enum router_frame_kind kind)
+{
+    return kind == FRAME_PUBLISH || kind == FRAME_DELIVER || kind == FRAME_ENTRY ||
+           kind == FRAME_HISTORY;
+}
+
 /* Without an epoch there is nothing: no message, and nowhere that it forked from. */
 static bool is_lineage(const struct router_lineage *lineage)
 {
+    if (lineage->offset >= MESSAGE_OFFSET_LIMIT)
+        return false;
     if (lineage->epoch[0] == '\0')
         return lineage->offset == 0 && lineage->previous[0] == '\0' && lineage->fork == 0;
     return lineage->fork <= lineage->offset && (lineage->fork == 0 || lineage->previous[0] != '\0');
@@ -69,6 +81,7 @@ static bool read_hello(struct router_frame *frame, const Carillon__Router__Hello
     frame->hello.nonce = hello->nonce.data;
     frame->hello.address = hello->address;
     frame->hello.cluster = hello->cluster;
+    frame->hello.message_limit = hello->message_limit;
     return hello->node != 0 && hello->nonce.len == ROUTER_NONCE_BYTES &&
            (frame->hello.role == ROLE_ROUTER ? is_name(hello->name) : is_text(hello->name)) &&
            is_text(hello->address) && is_cluster(hello->cluster);
@@ -86,6 +99,7 @@ static bool read_welcome(struct router_frame *frame, const Carillon__Router__Wel
     frame->hello.proof = welcome->proof.data;
     frame->hello.proof_size = welcome->proof.len;
     frame->hello.cluster = welcome->cluster;
+    frame->hello.message_limit = welcome->message_limit;
     return welcome->node != 0 && welcome->nonce.len == ROUTER_NONCE_BYTES &&
            is_name(welcome->name) && is_cluster(welcome->cluster);
 }
@@ -223,13 +237,13 @@ static bool read_outer(struct router_frame *frame, const frame_pb *packed, size_
         frame->subscribe.insist = packed->subscribe->insist;
         frame->subscribe.acknowledged = packed->subscribe->acknowledged;
         return read_channel(frame, packed->subscribe->channel) &&
-               is_epoch(packed->subscribe->epoch);
+               is_position(packed->subscribe->epoch, packed->subscribe->offset);
     case CARILLON__ROUTER__FRAME__KIND_SUBSCRIBED:
         frame->subscribed.epoch = packed->subscribed->epoch;
         frame->subscribed.offset = packed->subscribed->offset;
         frame->subscribed.outcome = packed->subscribed->outcome ? OUTCOME_LOST : OUTCOME_CONTINUED;
         return read_channel(frame, packed->subscribed->channel) &&
-               is_epoch(packed->subscribed->epoch);
+               is_position(packed->subscribed->epoch, packed->subscribed->offset);
     case CARILLON__ROUTER__FRAME__KIND_UNSUBSCRIBE:
         return read_channel(frame, packed->unsubscribe->channel);
     case CARILLON__ROUTER__FRAME__KIND_PUBLISH:
@@ -241,7 +255,8 @@ static bool read_outer(struct router_frame *frame, const frame_pb *packed, size_
         frame->ack.sequence = packed->ack->sequence;
         frame->ack.epoch = packed->ack->epoch;
         frame->ack.offset = packed->ack->offset;
-        return read_channel(frame, packed->ack->channel) && is_epoch(packed->ack->epoch);
+        return read_channel(frame, packed->ack->channel) &&
+               is_position(packed->ack->epoch, packed->ack->offset);
     case CARILLON__ROUTER__FRAME__KIND_REFUSED:
         frame->refused.sequence = packed->refused->sequence;
         frame->refused.reason = packed->refused->reason > CARILLON__ROUTER__REASON__REASON_INVALID
@@ -273,7 +288,8 @@ static bool read_inner(struct router_frame *frame, const frame_pb *packed, size_
         frame->take.claim = packed->take->claim;
         frame->take.epoch = packed->take->epoch;
         frame->take.offset = packed->take->offset;
-        return read_channel(frame, packed->take->channel) && is_epoch(packed->take->epoch);
+        return read_channel(frame, packed->take->channel) &&
+               is_position(packed->take->epoch, packed->take->offset);
     case CARILLON__ROUTER__FRAME__KIND_GIVEN:
         return read_given(frame, packed->given);
     case CARILLON__ROUTER__FRAME__KIND_ENTRY:
@@ -287,11 +303,12 @@ static bool read_inner(struct router_frame *frame, const frame_pb *packed, size_
         frame->mirrored.is_refused = packed->mirror_have->refused;
         frame->mirrored.node = packed->mirror_have->node;
         return read_channel(frame, packed->mirror_have->channel) &&
-               is_epoch(packed->mirror_have->epoch);
+               is_position(packed->mirror_have->epoch, packed->mirror_have->offset);
     case CARILLON__ROUTER__FRAME__KIND_MIRRORED:
         frame->mirrored.epoch = packed->mirrored->epoch;
         frame->mirrored.offset = packed->mirrored->offset;
-        return read_channel(frame, packed->mirrored->channel) && is_epoch(packed->mirrored->epoch);
+        return read_channel(frame, packed->mirrored->channel) &&
+               is_position(packed->mirrored->epoch, packed->mirrored->offset);
     case CARILLON__ROUTER__FRAME__KIND_MIRROR_CLOSE:
         frame->mirror_close.forget = packed->mirror_close->forget;
         return read_channel(frame, packed->mirror_close->channel);
@@ -365,7 +382,7 @@ int router_frame_read(const void *bytes, size_t size, size_t data_limit, struct 
 
     struct arena *arena = memory_allocate(sizeof(*arena));
 
-    arena_init(arena);
+    arena_init(arena, size + UNPACK_BYTES);
     *frame = (struct router_frame){.storage = arena};
 
     const frame_pb *packed = carillon__router__frame__unpack(&arena->allocator, size, bytes);
@@ -378,6 +395,10 @@ int router_frame_read(const void *bytes, size_t size, size_t data_limit, struct 
     if (packed->kind_case == CARILLON__ROUTER__FRAME__KIND__NOT_SET) {
         router_frame_release(frame);
         return UV_ENOSYS;
+    }
+    if (size > ROUTER_OVERHEAD_BYTES && !carries_messages(frame->kind)) {
+        router_frame_release(frame);
+        return UV_EPROTO;
     }
     if (packed->kind_case < CARILLON__ROUTER__FRAME__KIND_INQUIRE
             ? read_outer(frame, packed, data_limit)
@@ -401,4 +422,16 @@ void router_frame_release(struct router_frame *frame)
         memory_free(frame->storage);
     }
     *frame = (struct router_frame){0};
+}
+
+bool router_frame_read_large(const void *bytes, size_t size, size_t data_limit,
+                             struct envelope_large *large)
+{
+    const unsigned char *at = bytes;
+    const unsigned char *end = at + size;
+    uint64_t whole;
+
+    return protobuf_field_enter(&at, end, FRAME_PUBLISH, &whole) &&
+           protobuf_field_enter(&at, end, ROUTER_ENVELOPE, &whole) &&
+           envelope_read_large(at, (size_t)(end - at), data_limit, large);
 }

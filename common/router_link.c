@@ -1,11 +1,4 @@
 /*
- * The handshake, four frames:
- *
- *   dialer    Hello   who I am, a nonce
- *   acceptor  Welcome who I am, a nonce, proof that I know the secret
- *   dialer    Proof   that I do
- *   acceptor  Ready
- *
  * A message that goes to many links is encoded once: the host remembers the last one. A small frame
  * is copied from there into the link's output, a large one is queued as a reference.
  */
@@ -19,8 +12,8 @@
 #include "common/cluster_name.h"
 #include "common/log.h"
 #include "common/memory.h"
-#include "common/random.h"
 #include "common/router_link_memory.h"
+#include "common/router_link_parts.h"
 #include "common/tls_session.h"
 
 #define HANDSHAKE_LIMIT_MS 3000
@@ -164,7 +157,7 @@ static void send_block(struct router_link *link, const struct buffer *bytes)
 }
 
 /* Sends whatever the state. */
-static void send_now(struct router_link *link, const struct router_frame *frame)
+void router_link_send_now(struct router_link *link, const struct router_frame *frame)
 {
     struct router_link_host *host = link->host;
 
@@ -186,7 +179,7 @@ static void send_now(struct router_link *link, const struct router_frame *frame)
 void router_link_send(struct router_link *link, const struct router_frame *frame)
 {
     if (link->state == ROUTER_LINK_READY)
-        send_now(link, frame);
+        router_link_send_now(link, frame);
 }
 
 /* The end. */
@@ -218,7 +211,7 @@ void router_link_refuse(struct router_link *link, enum router_error code, const 
 {
     if (link->state == ROUTER_LINK_CLOSING)
         return;
-    send_now(link, &(struct router_frame){.kind = FRAME_ERROR, .error = {code, text}});
+    router_link_send_now(link, &(struct router_frame){.kind = FRAME_ERROR, .error = {code, text}});
     send_output(link);
     router_link_close(link, text);
 }
@@ -231,187 +224,40 @@ static void on_deadline(struct waiter *waiter)
     router_link_close(link, "no handshake within 3 s");
 }
 
-/* The handshake. */
+/* Reading. */
 
-static void send_hello(struct router_link *link)
+/* A message above the limit. Who sent it is told; all others, and what else it sends, go on. */
+static bool refuse_large(struct router_link *link, const unsigned char *bytes, size_t size)
 {
-    const struct router_identity *identity = link->host->identity;
+    struct router_link_host *host = link->host;
+    struct envelope_large large;
+    uint64_t left_out;
 
-    random_bytes(link->challenge.dialer_nonce, CHALLENGE_NONCE_BYTES);
-    link->challenge.dialer_node = identity->node;
-    send_now(link, &(struct router_frame){.kind = FRAME_HELLO,
-                                          .hello = {.version = ROUTER_VERSION,
-                                                    .capabilities = ROUTER_CAPABILITIES,
-                                                    .node = identity->node,
-                                                    .role = identity->role,
-                                                    .name = identity->name,
-                                                    .cluster = cluster_name_sent(identity->cluster),
-                                                    .shard = link->shard,
-                                                    .shards = identity->shards,
-                                                    .nonce = link->challenge.dialer_nonce,
-                                                    .address = identity->address}});
-}
-
-static void note_peer(struct router_link *link, const struct router_frame *frame)
-{
-    link->peer.node = frame->hello.node;
-    link->peer.capabilities = frame->hello.capabilities & ROUTER_CAPABILITIES;
-    link->peer.shards = frame->hello.shards;
-    snprintf(link->peer.name, sizeof(link->peer.name), "%s", frame->hello.name);
-    snprintf(link->peer.cluster, sizeof(link->peer.cluster), "%s",
-             cluster_name_received(frame->hello.cluster));
-    if (frame->kind != FRAME_HELLO)
-        return;
-    link->peer.role = frame->hello.role;
-    link->peer.shard = frame->hello.shard;
-    snprintf(link->peer.address, sizeof(link->peer.address), "%s", frame->hello.address);
-}
-
-static void prove(const struct router_link *link, enum challenge_side side,
-                  unsigned char proof[CHALLENGE_PROOF_BYTES])
-{
-    challenge_prove(&link->challenge, side, link->host->identity->secret,
-                    link->host->identity->secret_size, proof);
-}
-
-/* True where the other side's proof is right, or none is asked for. */
-static bool check(struct router_link *link, enum challenge_side side, const void *proof,
-                  size_t proof_size)
-{
-    const struct router_identity *identity = link->host->identity;
-
-    if (!identity->secret)
-        return true;
-    if (challenge_check(&link->challenge, side, identity->secret, identity->secret_size, proof,
-                        proof_size))
-        return true;
-    router_link_refuse(link, ROUTER_ERROR_SECRET,
-                       proof_size == 0 ? "the shared secret is missing"
-                                       : "the shared secret is another one");
-    return false;
-}
-
-/* True where the other side is of our cluster. What it is told otherwise reads the same in both
- * logs. */
-static bool check_cluster(struct router_link *link)
-{
-    const char *ours = link->host->identity->cluster;
-    const char *theirs = link->peer.cluster;
-    char text[ROUTER_TEXT_LIMIT + 1];
-
-    if (strcmp(ours, theirs) == 0)
-        return true;
-    snprintf(text, sizeof(text), "a router of the cluster \"%s\" was asked for the cluster \"%s\"",
-             link->is_dialer ? theirs : ours, link->is_dialer ? ours : theirs);
-    router_link_refuse(link, ROUTER_ERROR_CLUSTER, text);
-    return false;
-}
-
-static void receive_hello(struct router_link *link, const struct router_frame *frame)
-{
-    const struct router_identity *identity = link->host->identity;
-    unsigned char proof[CHALLENGE_PROOF_BYTES];
-
-    note_peer(link, frame);
-    if (frame->hello.version > ROUTER_VERSION) {
-        router_link_refuse(link, ROUTER_ERROR_VERSION, "this router is older than you need");
-        return;
-    }
-    if (!check_cluster(link))
-        return;
-    if (frame->hello.shards != 0 && frame->hello.shards != identity->shards) {
-        router_link_refuse(link, ROUTER_ERROR_SHARDS, "another number of --shards");
-        return;
-    }
-    memcpy(link->challenge.dialer_nonce, frame->hello.nonce, CHALLENGE_NONCE_BYTES);
-    link->challenge.dialer_node = frame->hello.node;
-    link->challenge.acceptor_node = identity->node;
-    random_bytes(link->challenge.acceptor_nonce, CHALLENGE_NONCE_BYTES);
-    if (!link->events->hello(link))
-        return;
-    if (identity->secret)
-        prove(link, CHALLENGE_ACCEPTOR, proof);
-    link->state = ROUTER_LINK_PROVING;
-    send_now(link,
-             &(struct router_frame){.kind = FRAME_WELCOME,
-                                    .hello = {.version = ROUTER_VERSION,
-                                              .capabilities = ROUTER_CAPABILITIES,
-                                              .node = identity->node,
-                                              .name = identity->name,
-                                              .cluster = cluster_name_sent(identity->cluster),
-                                              .shards = identity->shards,
-                                              .nonce = link->challenge.acceptor_nonce,
-                                              .proof = proof,
-                                              .proof_size = identity->secret ? sizeof(proof) : 0}});
-}
-
-static void receive_welcome(struct router_link *link, const struct router_frame *frame)
-{
-    unsigned char proof[CHALLENGE_PROOF_BYTES];
-    bool has_secret = link->host->identity->secret != NULL;
-
-    note_peer(link, frame);
-    if (frame->hello.version > ROUTER_VERSION) {
-        router_link_refuse(link, ROUTER_ERROR_VERSION, "this node is older than you need");
-        return;
-    }
-    if (!check_cluster(link))
-        return;
-    memcpy(link->challenge.acceptor_nonce, frame->hello.nonce, CHALLENGE_NONCE_BYTES);
-    link->challenge.acceptor_node = frame->hello.node;
-    if (!check(link, CHALLENGE_ACCEPTOR, frame->hello.proof, frame->hello.proof_size) ||
-        !link->events->welcome(link))
-        return;
-    if (has_secret)
-        prove(link, CHALLENGE_DIALER, proof);
-    link->state = ROUTER_LINK_PROVING;
-    send_now(link, &(struct router_frame){.kind = FRAME_PROOF,
-                                          .proof = {proof, has_secret ? sizeof(proof) : 0}});
-}
-
-static void become_ready(struct router_link *link)
-{
-    loop_cancel(link->host->loop, &link->waiter);
-    link->state = ROUTER_LINK_READY;
-    link->reader.limit = link->host->identity->message_limit + ROUTER_OVERHEAD_BYTES;
-    link->events->ready(link);
-}
-
-static void receive_proof(struct router_link *link, const struct router_frame *frame)
-{
-    if (!check(link, CHALLENGE_DIALER, frame->proof.data, frame->proof.size))
-        return;
-    send_now(link, &(struct router_frame){.kind = FRAME_READY});
-    become_ready(link);
-}
-
-static bool receive_handshake(struct router_link *link, const struct router_frame *frame)
-{
-    bool is_greeting = link->state == ROUTER_LINK_GREETING;
-    bool is_proving = link->state == ROUTER_LINK_PROVING;
-
-    if (frame->kind == FRAME_HELLO && is_greeting && !link->is_dialer)
-        receive_hello(link, frame);
-    else if (frame->kind == FRAME_WELCOME && is_greeting && link->is_dialer)
-        receive_welcome(link, frame);
-    else if (frame->kind == FRAME_PROOF && is_proving && !link->is_dialer)
-        receive_proof(link, frame);
-    else if (frame->kind == FRAME_READY && is_proving && link->is_dialer)
-        become_ready(link);
-    else
+    if (link->state != ROUTER_LINK_READY || link->peer.role != ROLE_GATEWAY ||
+        !router_frame_read_large(bytes, size, link->message_limit, &large))
         return false;
+    metric_add(&host->too_large, 1);
+    if (log_limit_pass(&host->large_limit, loop_now_ms(host->loop), &left_out))
+        log_event(LOG_WARNING, log_name("message refused: it is above --max-message-size"),
+                  log_number("limit", (int64_t)link->message_limit),
+                  log_number("left_out", (int64_t)left_out));
+    router_link_send_now(link, &(struct router_frame){.kind = FRAME_REFUSED,
+                                                      .channel = large.channel,
+                                                      .channel_size = large.channel_size,
+                                                      .refused = {.sequence = large.sequence,
+                                                                  .reason = REASON_INVALID}});
     return true;
 }
-
-/* Reading. */
 
 static void receive(struct router_link *link, const unsigned char *bytes, size_t size)
 {
     struct router_frame frame;
-    int error = router_frame_read(bytes, size, link->host->identity->message_limit, &frame);
+    int error = router_frame_read(bytes, size, link->message_limit, &frame);
 
     if (error == UV_ENOSYS)
         return; /* of a later version, and not meant for us */
+    if (error && refuse_large(link, bytes, size))
+        return;
     if (error) {
         router_link_refuse(link, ROUTER_ERROR_PROTOCOL, "a frame that cannot be read");
         return;
@@ -420,7 +266,7 @@ static void receive(struct router_link *link, const unsigned char *bytes, size_t
         router_link_close(link, frame.error.text);
     else if (link->state == ROUTER_LINK_READY)
         link->events->frame(link, &frame);
-    else if (!receive_handshake(link, &frame))
+    else if (!router_link_receive_handshake(link, &frame))
         router_link_refuse(link, ROUTER_ERROR_PROTOCOL, "a frame out of turn");
     router_frame_release(&frame);
 }
@@ -434,9 +280,13 @@ static void read_frames(struct router_link *link, const unsigned char *data, siz
     read->rest_size = size;
     while (link->state != ROUTER_LINK_CLOSING &&
            (result = framing_read(&link->reader, &read->rest, &read->rest_size, &read->frame,
-                                  &read->frame_size)) > 0)
-        receive(link, read->frame, read->frame_size);
-    if (result < 0)
+                                  &read->frame_size)) > 0) {
+        if (result == FRAMING_WHOLE)
+            receive(link, read->frame, read->frame_size);
+        else if (!refuse_large(link, read->frame, read->frame_size))
+            break;
+    }
+    if (result < 0 || (result == FRAMING_CUT && link->state != ROUTER_LINK_CLOSING))
         router_link_refuse(link, ROUTER_ERROR_PROTOCOL, "a frame that is too large, or none");
 }
 
@@ -468,7 +318,7 @@ static void on_connected(struct stream *stream, int error)
     if (!link->is_dialer)
         return; /* TLS is ready: now the other side says Hello */
     link->state = ROUTER_LINK_GREETING;
-    send_hello(link);
+    router_link_say_hello(link);
 }
 
 static const struct stream_events stream_events = {
@@ -487,6 +337,7 @@ static void prepare(struct router_link *link, struct router_link_host *host, voi
     list_init(&link->host_link);
     list_append(&host->links, &link->host_link);
     waiter_init(&link->waiter, on_deadline);
+    link->message_limit = host->identity->message_limit;
     framing_reader_init(&link->reader, GREETING_LIMIT); /* from strangers, not more */
     loop_wait(host->loop, &link->waiter, HANDSHAKE_LIMIT_MS);
 }

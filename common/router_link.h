@@ -3,6 +3,10 @@
  * (router_frame.h) after a handshake in which each side has shown who it is and that it knows the
  * secret. What is sent in one iteration of the loop leaves in one write.
  *
+ * A gateway that publishes a message above a router's limit is answered as to any publish that can
+ * never be: by the link itself, which does not hold such a message. Routers take from each other
+ * what any of them may have taken, up to ROUTER_MESSAGE_LIMIT.
+ *
  * With TLS under it, both sides show certificates before any frame.
  *
  * A link is embedded in its owner and lives on one loop. Its life: `router_link_dial` or
@@ -21,6 +25,7 @@
 #include "common/challenge.h"
 #include "common/cluster_name.h"
 #include "common/framing.h"
+#include "common/log_limit.h"
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/router_frame.h"
@@ -36,7 +41,7 @@ struct router_identity {
     uint32_t shards;    /* 0 while a gateway does not know */
     const char *secret; /* NULL: none is asked for */
     size_t secret_size;
-    size_t message_limit; /* bytes of a message's data */
+    size_t message_limit; /* bytes of a message's data that is taken from gateways */
     size_t queue_limit;   /* bytes that may wait for the other side */
     size_t links_limit; /* bytes that all links of a host may hold; 0: any (router_link_memory.h) */
 };
@@ -63,6 +68,8 @@ struct router_link_host {
     struct buffer scratch;       /* for any other frame */
     size_t charged;              /* router_link_memory.h's own */
     struct metric held_bytes;
+    struct metric too_large;      /* messages of gateways that were refused for their size */
+    struct log_limit large_limit; /* for log lines about them */
 };
 
 int router_link_host_init(struct router_link_host *host, struct loop *loop,
@@ -100,6 +107,7 @@ struct router_peer {
     enum router_role role;
     uint32_t shard;
     uint32_t shards;
+    uint64_t message_limit; /* bytes of the largest message that it takes; 0: it does not say */
     char name[ROUTER_NAME_LIMIT + 1];
     char address[ROUTER_NAME_LIMIT + 1];
     char cluster[CLUSTER_NAME_LIMIT + 1];
@@ -114,7 +122,8 @@ struct router_link {
     bool is_dialer;
     bool was_ready;
     int error;
-    uint32_t shard; /* dialers: which one is wanted */
+    uint32_t shard;       /* dialers: which one is wanted */
+    size_t message_limit; /* bytes of data of what is read */
     struct router_peer peer;
     struct challenge challenge;
     struct framing_reader reader;

@@ -17,14 +17,18 @@
 struct tls_context;
 struct tls_tickets;
 
-/* A file of each, both PEM: the chain, own certificate first, and its key. */
+/* A file of each, both PEM: the chain, own certificate first, and its key, which must not be
+ * encrypted. */
 struct tls_pair {
     const char *certificate;
     const char *key;
 };
 
 struct tls_options {
-    const struct tls_pair *pairs; /* servers: the first that has the name asked for, else [0] */
+    /* Servers show the first that has the name asked for, else [0]; and, to clients that want
+     * another kind of key (RSA, ECDSA), the first of that kind that has all of its names. One that
+     * has another beside it like that goes before one that has none. */
+    const struct tls_pair *pairs;
     size_t pair_count;
     const char *ca;   /* whom to trust; NULL or "": servers ask for no certificate, clients
                          trust whom this machine trusts */
@@ -49,6 +53,16 @@ bool tls_context_is_server(const struct tls_context *context);
 
 /* When the first of our certificates ends, in seconds since 1970; 0: there is none. */
 int64_t tls_context_expiry(const struct tls_context *context);
+
+/* A file that the context was made from: of a pair our own certificate counts, of a CA's the one
+ * that ends first. */
+struct tls_file {
+    char *path;
+    int64_t expiry; /* in seconds since 1970 */
+};
+
+/* Each file once. */
+const struct tls_file *tls_context_files(const struct tls_context *context, size_t *count);
 
 /* What sessions are made from. */
 SSL_CTX *tls_context_ssl(const struct tls_context *context);

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/metrics.h"
 #include "common/tls_tickets.h"
 
 #define LOOK_MS 500
@@ -59,6 +60,12 @@ static void set(struct buffer *buffer, struct buffer value)
     *buffer = value;
 }
 
+/* Who only looks whether the files are good has no loop, and needs no time. */
+static uint64_t now_ms(const struct tls_keeper *keeper)
+{
+    return keeper->loop ? loop_now_ms(keeper->loop) : 0;
+}
+
 /* One reference; NULL in `*tickets` where there are to be none. */
 static int load_tickets(struct tls_keeper *keeper, struct tls_tickets **tickets,
                         char error[TLS_ERROR_LIMIT])
@@ -71,7 +78,7 @@ static int load_tickets(struct tls_keeper *keeper, struct tls_tickets **tickets,
         return 0;
     if (file[0] == '\0') {
         if (!keeper->random)
-            keeper->random = tls_tickets_random();
+            keeper->random = tls_tickets_random(now_ms(keeper));
         *tickets = tls_tickets_ref(keeper->random);
         return 0;
     }
@@ -172,6 +179,8 @@ static void on_look(struct waiter *waiter)
         set(&keeper->loaded, look(&keeper->source));
         replace(keeper);
     }
+    if (keeper->random)
+        tls_tickets_rotate(keeper->random, now_ms(keeper));
     loop_wait(keeper->loop, &keeper->waiter, LOOK_MS);
 }
 
@@ -210,6 +219,32 @@ int tls_source_check(const struct tls_source *source, char error[TLS_ERROR_LIMIT
     tls_context_unref(keeper.context);
     tls_tickets_unref(keeper.random);
     return result;
+}
+
+#define EXPIRY_METRIC "carillon_tls_certificate_expiry_timestamp_seconds"
+
+void tls_keeper_describe_expiry(struct buffer *text)
+{
+    metrics_describe(text, EXPIRY_METRIC, METRIC_GAUGE,
+                     "When the certificate in a file ends, in seconds since 1970; of a CA's file "
+                     "the one that ends first.");
+}
+
+void tls_keeper_append_expiry(struct buffer *text, const struct tls_keeper *keeper)
+{
+    size_t count = 0;
+    const struct tls_file *files =
+        keeper->context ? tls_context_files(keeper->context, &count) : NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        struct buffer labels = {0};
+
+        buffer_printf(&labels, "role=\"%s\",file=\"", keeper->source.role);
+        metrics_escape(&labels, files[i].path);
+        buffer_append(&labels, "\"", sizeof("\""));
+        metrics_sample(text, EXPIRY_METRIC, (const char *)labels.data, (double)files[i].expiry);
+        buffer_deinit(&labels);
+    }
 }
 
 void tls_keeper_close(struct tls_keeper *keeper)

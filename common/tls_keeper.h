@@ -32,7 +32,7 @@ struct tls_keeper {
     struct tls_context *context; /* the one in force; NULL before the start */
     struct loop *loop;
     struct tls_source source;
-    struct tls_tickets *random; /* lasts as long as the process */
+    struct tls_tickets *random; /* rotated, else as long as the process; NULL: there is a file */
     struct buffer seen;         /* what the files were at the last look, */
     struct buffer loaded;       /* and when they were loaded */
     struct waiter waiter;
@@ -49,6 +49,11 @@ void tls_keeper_reload(struct tls_keeper *keeper, const struct tls_source *sourc
 /* Loads the files and forgets them, to see whether a keeper could start. 0, or UV_EINVAL with one
  * line in `error`. */
 int tls_source_check(const struct tls_source *source, char error[TLS_ERROR_LIMIT]);
+
+/* Appends when the certificates of each file end, as a metric with the labels `role` and `file`, to
+ * what tls_keeper_describe_expiry began. Nothing before the start. */
+void tls_keeper_append_expiry(struct buffer *text, const struct tls_keeper *keeper);
+void tls_keeper_describe_expiry(struct buffer *text);
 
 /* Drops the context. Harmless before the start. */
 void tls_keeper_close(struct tls_keeper *keeper);

@@ -1,6 +1,9 @@
 /*
  * The format is RFC 5077's recommended one: AES-256-CBC, HMAC-SHA-256 over it, and a name that says
  * which key it was. All three are derived from the line in the file.
+ *
+ * Keys of a file never change. Random ones do, while handshakes on other threads use them, so each
+ * use takes a copy under a lock; it comes once in a handshake, which costs a thousand times more.
  */
 #include "common/tls_tickets.h"
 
@@ -12,6 +15,7 @@
 #include <openssl/hmac.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +36,8 @@ struct ticket_key {
 
 struct tls_tickets {
     atomic_uint references;
+    uv_mutex_t lock;  /* for what follows */
+    uint64_t made_ms; /* when the first of random keys was */
     size_t count;
     struct ticket_key keys[KEY_LIMIT];
 };
@@ -65,17 +71,52 @@ static struct tls_tickets *create(void)
     struct tls_tickets *tickets = memory_zeroed(1, sizeof(*tickets));
 
     atomic_init(&tickets->references, 1);
+    if (uv_mutex_init(&tickets->lock))
+        abort(); /* memory, too */
     return tickets;
 }
 
-struct tls_tickets *tls_tickets_random(void)
+static void add_random_key(struct tls_tickets *tickets, uint64_t now_ms)
 {
-    struct tls_tickets *tickets = create();
     unsigned char secret[SECRET_BYTES];
 
     random_bytes(secret, sizeof(secret));
     add_key(tickets, secret);
+    tickets->made_ms = now_ms;
+}
+
+struct tls_tickets *tls_tickets_random(uint64_t now_ms)
+{
+    struct tls_tickets *tickets = create();
+
+    add_random_key(tickets, now_ms);
     return tickets;
+}
+
+/* Forgets all keys from this one on. */
+static void cut(struct tls_tickets *tickets, size_t count)
+{
+    OPENSSL_cleanse(&tickets->keys[count], (KEY_LIMIT - count) * sizeof(tickets->keys[0]));
+    tickets->count = count;
+}
+
+void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms)
+{
+    uv_mutex_lock(&tickets->lock);
+
+    uint64_t age_ms = now_ms - tickets->made_ms;
+
+    if (age_ms >= TLS_TICKET_KEY_MS) {
+        struct ticket_key old = tickets->keys[0];
+
+        cut(tickets, 0);
+        add_random_key(tickets, now_ms);
+        tickets->keys[tickets->count++] = old;
+        OPENSSL_cleanse(&old, sizeof(old));
+    } else if (age_ms >= TLS_TICKET_LIFETIME_MS && tickets->count > 1) {
+        cut(tickets, 1);
+    }
+    uv_mutex_unlock(&tickets->lock);
 }
 
 /* One line without its end: 1 for a key, 0 for none, UV_EINVAL. */
@@ -145,7 +186,8 @@ void tls_tickets_unref(struct tls_tickets *tickets)
 {
     if (!tickets || atomic_fetch_sub_explicit(&tickets->references, 1, memory_order_acq_rel) != 1)
         return;
-    OPENSSL_cleanse(tickets->keys, sizeof(tickets->keys));
+    cut(tickets, 0);
+    uv_mutex_destroy(&tickets->lock);
     memory_free(tickets);
 }
 
@@ -161,34 +203,51 @@ static int set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
     return EVP_MAC_CTX_set_params(mac, params);
 }
 
+/* The first key, to seal with, or the one of this name; its position, or -1 where there is none. */
+static int take_key(struct tls_tickets *tickets, const unsigned char *name, struct ticket_key *key)
+{
+    int found = -1;
+
+    uv_mutex_lock(&tickets->lock);
+    for (size_t i = 0; i < tickets->count && found < 0; i++) {
+        if (name && memcmp(name, tickets->keys[i].name, sizeof(key->name)) != 0)
+            continue;
+        *key = tickets->keys[i];
+        found = (int)i;
+    }
+    uv_mutex_unlock(&tickets->lock);
+    return found;
+}
+
 /* -1: OpenSSL cannot; 0: no key of ours, a full handshake follows; 1: done; 2: done, but the client
  * is to have a ticket of the first key. */
 static int on_ticket(SSL *tls, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int seal)
 {
     struct tls_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(tls));
-    struct ticket_key *key = tickets->keys;
+    struct ticket_key key;
+    int position = take_key(tickets, seal ? NULL : name, &key);
+    bool is_set;
 
+    if (position < 0)
+        return 0;
     if (seal) {
         random_bytes(iv, 16);
-        memcpy(name, key->name, sizeof(key->name));
-        if (EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1)
-            return -1;
-        return set_mac(mac, key) == 1 ? 1 : -1;
+        memcpy(name, key.name, sizeof(key.name));
+        is_set = EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.cipher, iv) == 1;
+    } else {
+        is_set = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.cipher, iv) == 1;
     }
-    for (size_t i = 0; i < tickets->count; i++, key++) {
-        if (memcmp(name, key->name, sizeof(key->name)) != 0)
-            continue;
-        if (set_mac(mac, key) != 1 ||
-            EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1)
-            return -1;
-        return i == 0 ? 1 : 2;
-    }
-    return 0;
+    is_set = is_set && set_mac(mac, &key) == 1;
+    OPENSSL_cleanse(&key, sizeof(key));
+    if (!is_set)
+        return -1;
+    return position == 0 ? 1 : 2;
 }
 
 void tls_tickets_serve(struct tls_tickets *tickets, SSL_CTX *ssl)
 {
     SSL_CTX_set_app_data(ssl, tickets);
+    SSL_CTX_set_timeout(ssl, (long)(TLS_TICKET_LIFETIME_MS / 1000));
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket);
 }

@@ -34,6 +34,11 @@ static const struct worker_metric worker_metrics[] = {
      WORKER(handshakes)},
     {"carillon_handshakes_refused_total", METRIC_COUNTER,
      "WebSocket handshakes answered with an error.", WORKER(handshakes_refused)},
+    {"carillon_tls_handshakes_waiting", METRIC_GAUGE,
+     "Connections that have asked for a TLS handshake whose turn has not come.",
+     WORKER(tls_waiting)},
+    {"carillon_tls_handshakes_running", METRIC_GAUGE,
+     "TLS handshakes that have begun and not ended.", WORKER(tls_running)},
     {"carillon_http_requests_total", METRIC_COUNTER, "HTTP requests that were no handshakes.",
      WORKER(http_requests)},
     {"carillon_request_timeouts_total", METRIC_COUNTER,
@@ -129,7 +134,6 @@ static void append_tls(struct buffer *text, const struct hub *hub)
         {"result=\"failed\"", WORKER(tls_failed)},
         {"result=\"timeout\"", WORKER(tls_timeouts)},
     };
-    int64_t expiry = atomic_load(&hub->status->certificate_expiry);
 
     metrics_describe(text, "carillon_tls_handshakes_total", METRIC_COUNTER,
                      "TLS handshakes of clients, by result; full and resumed ones succeeded.");
@@ -140,11 +144,17 @@ static void append_tls(struct buffer *text, const struct hub *hub)
             sum += value_at(&hub->workers[i]->stats, results[r].offset);
         metrics_sample(text, "carillon_tls_handshakes_total", results[r].label, (double)sum);
     }
-    if (expiry == 0)
+}
+
+static void append_certificates(struct buffer *text, const struct hub *hub)
+{
+    bool has_any = hub->certificates[0]->context || hub->certificates[1]->context;
+
+    if (!has_any)
         return;
-    metrics_single(text, "carillon_tls_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
-                   "When the first certificate of --tls-cert ends, in seconds since 1970.",
-                   (double)expiry);
+    tls_keeper_describe_expiry(text);
+    for (size_t i = 0; i < COUNT(hub->certificates); i++)
+        tls_keeper_append_expiry(text, hub->certificates[i]);
 }
 
 static void append_accept_errors(struct buffer *text, const struct hub *hub, uint64_t sum)
@@ -241,6 +251,7 @@ void admin_append_metrics(struct buffer *text, struct hub *hub, uint64_t accept_
     append_accept_errors(text, hub, accept_errors);
     append_closes(text, hub);
     append_tls(text, hub);
+    append_certificates(text, hub);
     append_flows(text, hub);
     append_limits(text, hub);
     append_bus(text, hub->bus);

@@ -63,6 +63,7 @@ struct bus_settings {
     uint64_t buffer_limit_bytes;   /* publishes that wait for the bus, or to come back from it: data,
                                       key, origin and 128 bytes each */
     uint64_t message_limit_bytes;  /* largest data of a message that the bus brings */
+    uint64_t client_limit_bytes;   /* and that our clients may send, for a warning; 0: unknown */
     const char *redis_prefix;      /* of every key and pub/sub channel */
     const char *router_cluster;
     const char *router_secret_file; /* empty: no secret */
@@ -77,8 +78,9 @@ struct bus_settings {
  * (message_is_ephemeral) go to whoever is subscribed now, without a place or a promise. */
 struct bus_publish {
     /* 0: in the channel's history at `message->epoch`/`message->offset`, and so acknowledged.
-     * UV_ENOBUFS: the buffer is full. UV_ENOTCONN: it is ephemeral, and the bus is away. UV_EPROTO: the bus refused it for good. UV_ECANCELED: the bus
-     * was closed first. */
+     * UV_ENOBUFS: the buffer is full. UV_ENOTCONN: it is ephemeral, and the bus is away.
+     * UV_EMSGSIZE: the bus takes no message that large. UV_EPROTO: it refused it for good.
+     * UV_ECANCELED: the bus was closed first. */
     void (*published)(struct bus_publish *publish, int error);
     struct message *message; /* the caller's reference, kept until `published` */
     bool has_limits;         /* of the channel's history; else the bus's own settings */
@@ -127,6 +129,9 @@ struct bus_ask {
     uint64_t offset;
     uint64_t limit; /* of messages, BUS_PAGE_LIMIT at most; 0: only where the channel stands */
     bool is_reverse;
+    bool begins; /* a channel on which nothing was ever published gets its epoch now: whoever stands
+                    at its beginning can then be told from those who stand in another life. For
+                    channels that are subscribed */
 
     /* Comes once, and never from inside the call that asks. `answer` is good during the call, and
      * empty where there is an error: UV_ENOTCONN where the bus is away, UV_ENOTSUP where it is too

@@ -5,8 +5,7 @@
  * A channel exists while it has a subscriber, a message in its history, or an idempotency key; with
  * the last of these its epoch and offset are forgotten, and should it be used again, that is a new
  * life under a new epoch. So channels without subscribers are bounded by --history-ttl,
- * --history-memory and KEYS_MEMORY_BYTES, whatever names clients think of. The epoch comes with the
- * first message: before it there is nothing to lose.
+ * --history-memory and KEYS_MEMORY_BYTES, whatever names clients think of.
  *
  * A publish costs no timer: one waiter, set for what is due first, serves all histories and keys.
  * It is left as it is when that history grows younger, and finds out when it fires.
@@ -84,6 +83,7 @@ static struct local_channel *find_or_create(struct local_bus *bus, const char *n
     channel->bus = bus;
     channel->name_size = size;
     memcpy(channel->name, name, size);
+    snprintf(channel->epoch, sizeof(channel->epoch), "%016llx", (unsigned long long)random_id());
     history_init(&channel->history, histories_of(bus), bytes);
     key_table_init(&channel->keys, &bus->keys, bytes);
     map_insert(&bus->channels, &channel->entry, channel->name, size);
@@ -148,9 +148,6 @@ static void on_expiry(struct waiter *waiter)
 /* Gives the message its place. */
 static void stamp(struct local_channel *channel, struct message *message)
 {
-    if (channel->epoch[0] == '\0')
-        snprintf(channel->epoch, sizeof(channel->epoch), "%016llx",
-                 (unsigned long long)random_id());
     message->publisher = channel->bus->bus.settings.node_id;
     message->sequence = ++channel->bus->sequence;
     message->offset = channel->history.top + 1;

@@ -21,7 +21,7 @@ struct local_channel {
     struct local_bus *bus;
     bool is_subscribed;
     bool is_in_use; /* by a call that goes on with it */
-    char epoch[MESSAGE_EPOCH_LIMIT + 1]; /* empty before the first message */
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
     size_t name_size;
     char name[];
 };

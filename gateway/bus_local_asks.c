@@ -50,7 +50,7 @@ static void answer_history(struct local_bus *bus, struct bus_ask *ask)
     struct bus_answer answer = {.is_lost = ask->epoch[0] != '\0'};
     struct message **messages = NULL;
 
-    if (channel && channel->epoch[0] != '\0') {
+    if (channel && (ask->begins || channel->history.top > 0)) {
         struct history_reader reader;
         struct message *message;
 
@@ -64,7 +64,7 @@ static void answer_history(struct local_bus *bus, struct bus_ask *ask)
         answer.messages = messages;
     }
     ask->answered(ask, 0, &answer);
-    for (size_t i = 0; i < answer.message_count; i++)
+    for (size_t i = 0; messages && i < answer.message_count; i++)
         message_unref(messages[i]);
     memory_free(messages);
 }

@@ -3,44 +3,17 @@
  * linked with every router. How many shards there are, the first router that answers tells; until
  * then the bus is down, and what is asked of it waits in `early`.
  */
+#include "gateway/bus_router.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/cluster_name.h"
-#include "common/log.h"
 #include "common/memory.h"
-#include "common/placement.h"
-#include "common/router_dialer.h"
 #include "common/secret.h"
-#include "common/tls_keeper.h"
-#include "gateway/bus_backend.h"
-#include "gateway/bus_router_asks.h"
-#include "gateway/router_client.h"
 
 #define TICK_MS       50
 #define COST_OVERHEAD 128 /* bytes of a publish beside its content, as bus.h says */
-#define SHARD_LIMIT   64
-#define QUEUE_LIMIT   ((size_t)64 * 1024 * 1024) /* that a router may leave unread */
-#define MESSAGE_LIMIT ((size_t)64 * 1024 * 1024) /* what other gateways may take */
-
-struct router_bus;
-
-/* A shard. */
-struct unit {
-    struct router_bus *bus;
-    struct router_client client;
-    struct router_dialer dialer;
-    struct list links;
-};
-
-struct bus_link {
-    struct router_link router_link;
-    struct router_client_link client_link;
-    struct list link;
-    struct unit *unit;
-    bool is_up;
-};
 
 /* A channel that is wanted before the shards are known. */
 struct early_channel {
@@ -51,55 +24,9 @@ struct early_channel {
     char name[];
 };
 
-struct router_bus {
-    struct bus bus; /* must stay first */
-    struct option_list names;
-    char cluster[CLUSTER_NAME_LIMIT + 1];
-    char *name_text;
-    char *secret;
-    struct router_identity identity;
-    struct router_link_host host;
-    struct unit *units[SHARD_LIMIT];
-    unsigned unit_count;
-    bool is_tls; /* routers:// */
-    bool knows_shards;
-    bool was_up;
-    struct waiter tick;
-    struct waiter turn; /* for what must not come from inside a call */
-    uint64_t sequence;
-    uint64_t queued_bytes;
-    uint64_t queued_count;
-    uint64_t wanted_count;
-    struct map early_map;
-    struct list early_channels;
-    struct list early_publishes; /* struct bus_publish */
-    struct list barriers;        /* that wait for more than one shard */
-    struct router_asks asks;
-    bool is_closing;
-    bool is_host_closed;
-    unsigned closing;
-    void (*closed)(void *context);
-    void *closed_context;
-};
-
 static struct router_bus *of_bus(struct bus *bus)
 {
     return container_of(bus, struct router_bus, bus);
-}
-
-static uint64_t now_of(const struct router_bus *bus)
-{
-    return loop_now_ms(bus->bus.loop);
-}
-
-static struct bus_link *of_router_link(struct router_link *link)
-{
-    return container_of(link, struct bus_link, router_link);
-}
-
-static struct unit *unit_of(struct router_dialer *dialer)
-{
-    return container_of(dialer, struct unit, dialer);
 }
 
 static struct router_client *client_of(struct router_bus *bus, const char *channel, size_t size)
@@ -107,182 +34,7 @@ static struct router_client *client_of(struct router_bus *bus, const char *chann
     return &bus->units[placement_shard(channel, size, bus->unit_count)]->client;
 }
 
-/* What the clients say. */
-
-static void send_frame(void *context, struct router_client_link *link,
-                       const struct router_frame *frame)
-{
-    (void)context;
-    router_link_send(&container_of(link, struct bus_link, client_link)->router_link, frame);
-}
-
-static void drop_link(void *context, struct router_client_link *link, const char *reason)
-{
-    (void)context;
-    router_link_close(&container_of(link, struct bus_link, client_link)->router_link, reason);
-}
-
-static void update_state(struct router_bus *bus)
-{
-    bool is_up = bus->knows_shards;
-
-    for (unsigned i = 0; i < bus->unit_count; i++)
-        is_up = is_up && router_client_is_up(&bus->units[i]->client);
-    if (bus->is_closing)
-        return;
-    if (is_up && bus->bus.state == BUS_DOWN && bus->was_up)
-        metric_add(&bus->bus.stats.reconnects, 1);
-    bus->was_up = bus->was_up || is_up;
-    bus_set_state(&bus->bus, is_up ? BUS_UP : BUS_DOWN);
-    if (!is_up)
-        loop_wait(bus->bus.loop, &bus->turn, 0);
-}
-
-static void on_changed(void *context, bool is_up)
-{
-    (void)is_up;
-    update_state(context);
-}
-
-static const struct router_client_output client_output = {send_frame, drop_link, on_changed};
-
-/* Links. */
-
-static void start_units(struct router_bus *bus, uint32_t shards);
-
-static struct router_link *on_create(struct router_dialer *dialer)
-{
-    struct bus_link *link = memory_zeroed(1, sizeof(*link));
-    struct router_bus *bus = unit_of(dialer)->bus;
-
-    if (bus->is_tls)
-        bus->host.dial_tls = bus->bus.settings.tls->context; /* the present one */
-    link->unit = unit_of(dialer);
-    list_init(&link->link);
-    list_append(&link->unit->links, &link->link);
-    return &link->router_link;
-}
-
-static bool is_covered(struct router_dialer *dialer, uint64_t node)
-{
-    struct unit *unit = unit_of(dialer);
-
-    for (struct list *at = unit->links.next; at != &unit->links; at = at->next) {
-        struct bus_link *link = container_of(at, struct bus_link, link);
-
-        if (link->is_up && link->router_link.peer.node == node &&
-            link->router_link.state == ROUTER_LINK_READY)
-            return true;
-    }
-    return false;
-}
-
-static void on_ready(struct router_dialer *dialer, struct router_link *router_link)
-{
-    struct unit *unit = unit_of(dialer);
-    struct router_bus *bus = unit->bus;
-    struct bus_link *link = of_router_link(router_link);
-    const struct router_peer *peer = &router_link->peer;
-
-    if (!bus->knows_shards)
-        start_units(bus, peer->shards);
-    if (peer->shards != bus->identity.shards) {
-        router_link_close(router_link, "it has another number of shards");
-        return;
-    }
-    if (is_covered(dialer, peer->node)) { /* two ways to it were tried at the same time */
-        router_link_close(router_link, "there is a link already");
-        return;
-    }
-    link->is_up = true;
-    log_event(LOG_DEBUG, log_name("router connected"), log_text("name", peer->name),
-              log_text("address", peer->address), log_number("shard", dialer->shard));
-    link->client_link.capabilities = peer->capabilities;
-    router_client_link_up(&unit->client, &link->client_link, peer->node, peer->name, now_of(bus));
-}
-
-static void on_frame(struct router_dialer *dialer, struct router_link *router_link,
-                     const struct router_frame *frame)
-{
-    struct bus_link *link = of_router_link(router_link);
-    struct unit *unit = unit_of(dialer);
-
-    if (!link->is_up)
-        return;
-    if (frame->kind == FRAME_MEMBERS) {
-        for (size_t i = 0; i < frame->members.count; i++)
-            router_dialer_add(dialer, frame->members.items[i].address);
-    }
-    router_client_receive(&unit->client, &link->client_link, frame, now_of(unit->bus));
-}
-
-static void on_closed(struct router_dialer *dialer, struct router_link *router_link)
-{
-    struct bus_link *link = of_router_link(router_link);
-    struct unit *unit = unit_of(dialer);
-
-    list_remove(&link->link);
-    if (link->is_up) {
-        log_event(LOG_INFO, log_name("router disconnected"),
-                  log_text("name", router_link->peer.name), log_number("shard", dialer->shard),
-                  log_text("reason", router_link->reason));
-        if (!unit->bus->is_closing)
-            router_client_link_down(&unit->client, &link->client_link, now_of(unit->bus));
-    }
-    memory_free(link);
-}
-
-static void on_died(struct router_dialer *dialer, uint64_t node)
-{
-    (void)dialer;
-    (void)node; /* routers find that out among themselves */
-}
-
-static void free_if_closed(struct router_bus *bus);
-
-static void on_dialer_closed(struct router_dialer *dialer)
-{
-    struct router_bus *bus = unit_of(dialer)->bus;
-
-    bus->closing--;
-    free_if_closed(bus);
-}
-
-static const struct router_dialer_events dialer_events = {
-    .create = on_create,
-    .is_covered = is_covered,
-    .ready = on_ready,
-    .frame = on_frame,
-    .closed = on_closed,
-    .died = on_died,
-    .closed_all = on_dialer_closed,
-};
-
 /* Shards. */
-
-static void start_unit(struct router_bus *bus, unsigned number)
-{
-    struct unit *unit = memory_zeroed(1, sizeof(*unit));
-
-    unit->bus = bus;
-    list_init(&unit->links);
-    unit->client = (struct router_client){
-        .output = &client_output,
-        .output_context = bus,
-        .events = bus->bus.events,
-        .events_context = bus->bus.context,
-        .stats = &bus->bus.stats,
-        .node = bus->bus.settings.node_id,
-        .sequence = &bus->sequence,
-        .queued_bytes = &bus->queued_bytes,
-        .queued_count = &bus->queued_count,
-        .wanted_count = &bus->wanted_count,
-    };
-    router_client_init(&unit->client, now_of(bus));
-    bus->units[number] = unit;
-    bus->unit_count = number + 1;
-    router_dialer_start(&unit->dialer, &bus->host, number, &bus->names, &dialer_events);
-}
 
 static void forget_early(struct router_bus *bus, struct early_channel *channel)
 {
@@ -316,13 +68,13 @@ static void end_early(struct router_bus *bus)
 }
 
 /* The first router has answered. */
-static void start_units(struct router_bus *bus, uint32_t shards)
+void router_bus_start_units(struct router_bus *bus, uint32_t shards)
 {
-    if (shards == 0 || shards > SHARD_LIMIT)
+    if (shards == 0 || shards > ROUTER_BUS_SHARD_LIMIT)
         return;
     bus->identity.shards = shards;
     for (unsigned i = 1; i < shards; i++)
-        start_unit(bus, i);
+        router_bus_start_unit(bus, i);
     bus->knows_shards = true;
     end_early(bus);
 }
@@ -359,7 +111,7 @@ static void on_tick(struct waiter *waiter)
     struct router_bus *bus = container_of(waiter, struct router_bus, tick);
 
     for (unsigned i = 0; i < bus->unit_count; i++)
-        router_client_tick(&bus->units[i]->client, now_of(bus));
+        router_client_tick(&bus->units[i]->client, router_bus_now_ms(bus));
     pass_barriers(bus);
     loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
 }
@@ -536,7 +288,7 @@ static void on_host_closed(struct waiter *waiter)
 
 /* The host's handle is closed by the next iteration of the loop, and a waiter comes later than
  * that. */
-static void free_if_closed(struct router_bus *bus)
+void router_bus_free_if_closed(struct router_bus *bus)
 {
     if (bus->closing > 0 || bus->is_host_closed)
         return;
@@ -577,7 +329,7 @@ static void close_bus(struct bus *base, void (*closed)(void *context), void *con
     }
     pass_barriers(bus);
     bus->closing--;
-    free_if_closed(bus);
+    router_bus_free_if_closed(bus);
 }
 
 static const struct bus_operations operations = {
@@ -637,10 +389,10 @@ static void on_start(struct waiter *waiter)
     struct router_bus *bus = container_of(waiter, struct router_bus, turn);
 
     bus->identity.node = bus->bus.settings.node_id;
-    bus->identity.message_limit = MESSAGE_LIMIT;
+    bus->identity.message_limit = ROUTER_MESSAGE_LIMIT;
     bus->host.tls_server_name = bus->bus.settings.tls_server_name;
     waiter_init(&bus->turn, on_turn);
-    start_unit(bus, 0);
+    router_bus_start_unit(bus, 0);
     on_turn(&bus->turn);
     loop_wait(bus->bus.loop, &bus->tick, TICK_MS);
 }
@@ -663,7 +415,7 @@ struct bus *bus_router_open(struct loop *loop, const char *url, const char *clus
     bus->identity.address = "";
     snprintf(bus->cluster, sizeof(bus->cluster), "%s", cluster);
     bus->identity.cluster = bus->cluster;
-    bus->identity.queue_limit = QUEUE_LIMIT;
+    bus->identity.queue_limit = ROUTER_BUS_QUEUE_BYTES;
     list_init(&bus->early_channels);
     list_init(&bus->early_publishes);
     list_init(&bus->barriers);

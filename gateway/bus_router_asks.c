@@ -60,7 +60,11 @@ static struct router_ask *question_of(struct bus_ask *ask)
     return &question->router_ask;
 }
 
-static bool refuse(struct router_asks *asks, struct bus_ask *ask, intptr_t error)
+/* What `own` of a refused ask points at. */
+static const int is_away = UV_ENOTCONN;
+static const int is_unsupported = UV_ENOTSUP;
+
+static bool refuse(struct router_asks *asks, struct bus_ask *ask, const int *error)
 {
     ask->own = (void *)error;
     list_init(&ask->link);
@@ -74,7 +78,7 @@ bool router_asks_history(struct router_asks *asks, struct router_client *client,
     struct router_ask *router_ask;
 
     if (!client)
-        return refuse(asks, ask, UV_ENOTCONN);
+        return refuse(asks, ask, &is_away);
     router_ask = question_of(ask);
     epoch_copy(router_ask->epoch, ask->epoch);
     router_ask->offset = ask->offset;
@@ -86,14 +90,14 @@ bool router_asks_history(struct router_asks *asks, struct router_client *client,
 
 bool router_asks_forget(struct router_asks *asks, struct bus_ask *ask)
 {
-    return refuse(asks, ask, UV_ENOTSUP);
+    return refuse(asks, ask, &is_unsupported);
 }
 
 bool router_asks_presence(struct router_asks *asks, struct router_client *client,
                           struct bus_ask *ask)
 {
     if (!client)
-        return refuse(asks, ask, UV_ENOTCONN);
+        return refuse(asks, ask, &is_away);
     router_client_presence_ask(client, question_of(ask));
     return false;
 }
@@ -107,9 +111,10 @@ void router_asks_tell(struct router_asks *asks)
     list_append_all(&all, &asks->refused);
     while (!list_is_empty(&all)) {
         struct bus_ask *ask = container_of(all.next, struct bus_ask, link);
+        const int *error = ask->own;
 
         list_remove(&ask->link);
-        ask->answered(ask, (int)(intptr_t)ask->own, &nothing);
+        ask->answered(ask, *error, &nothing);
     }
 }
 

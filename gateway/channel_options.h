@@ -54,7 +54,7 @@
            "Subscribers of the channel may ask."),
     SWITCH("allow-presence-for-anonymous", allow_presence_for_anonymous, "on",
            "And those who have no name, where clients or subscribers may."),
-    SWITCH("allow-user-limited-channels", allow_user_limited_channels, "on",
+    SWITCH("allow-user-limited-channels", allow_user_limited_channels, "off",
            "A channel such as room#ann,bob is for these users alone, without a token; else # is a "
            "letter like others."),
     {.name = "history-size",

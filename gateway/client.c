@@ -100,6 +100,7 @@ struct actor client_actor(const struct client *client, struct text channel)
     return (struct actor){
         .user = client_text(client->user),
         .is_subscriber = subscription && subscription->stage == SUBSCRIPTION_ON,
+        .has_token = subscription && subscription->has_token,
     };
 }
 

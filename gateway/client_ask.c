@@ -81,7 +81,7 @@ static void on_history(struct ask_command *command)
         if (answer->is_lost && wants_position) {
             client_refuse(client, ask.id, CLIENT_ERROR_UNRECOVERABLE_POSITION);
         } else {
-            arena_init(&arena);
+            arena_init(&arena, ARENA_UNLIMITED);
             client_write_history(
                 client_replies(client), client_format(client), ask.id,
                 client_publications_of(answer->messages, answer->message_count, false, &arena),
@@ -151,7 +151,7 @@ static void write_presence(struct client *client, uint32_t id, const struct bus_
     struct client_info *present = memory_zeroed(count + 1, sizeof(*present));
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
     for (size_t i = 0; i < count; i++) {
         struct client_origin origin;
 
@@ -229,6 +229,7 @@ void client_ask_recent(void *context, const struct recent_question *question)
     command->tag = question->generation;
     command->ask.offset = question->offset;
     command->ask.limit = question->limit;
+    command->ask.begins = true;
     epoch_copy(command->ask.epoch, question->epoch);
     inbox_post(host->channels.hub, &command->command.item);
 }

@@ -154,7 +154,7 @@ static void answer_connect(struct client *client)
     size_t bytes = client->subscriptions.count * sizeof(struct client_server_sub);
     struct connect_reply reply = {.subs = memory_allocate(bytes + 1)};
 
-    arena_init(&reply.arena);
+    arena_init(&reply.arena, ARENA_UNLIMITED);
     client->reply = &reply;
     map_each(&client->subscriptions, look_at, NULL);
     client->reply = NULL;

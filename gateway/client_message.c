@@ -67,7 +67,7 @@ void client_origin_write(struct buffer *out, const struct client_info *info,
     Carillon__Bus__Origin origin = CARILLON__BUS__ORIGIN__INIT;
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
     if (info) {
         origin.user = copy(&arena, info->user);
         origin.client = copy(&arena, info->client);
@@ -184,7 +184,7 @@ static void push_publication(struct buffer *out, enum client_format format, stru
     struct buffer delta = {0};
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
 
     struct client_publication publication = client_publication_of(message, &origin, &arena);
 
@@ -204,7 +204,7 @@ static void push_presence(struct buffer *out, enum client_format format, struct 
     struct client_origin origin;
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
     client_origin_read(&origin, message->origin, &arena);
     if (message->kind == MESSAGE_JOIN)
         client_push_join(out, format, channel, &origin.info);

@@ -133,7 +133,7 @@ void client_reader_init(struct client_reader *reader, enum client_format format,
     reader->format = format;
     reader->next = frame;
     reader->left = size;
-    arena_init(&reader->arena);
+    arena_init(&reader->arena, ARENA_UNLIMITED);
 }
 
 static struct text take(struct client_reader *reader, size_t size)
@@ -202,7 +202,7 @@ enum client_read client_reader_next(struct client_reader *reader, struct client_
     struct text command = {0};
 
     arena_deinit(&reader->arena);
-    arena_init(&reader->arena);
+    arena_init(&reader->arena, ARENA_UNLIMITED);
     if (is_json ? !take_line(reader, &command) : !take_delimited(reader, &command, &is_bad))
         return CLIENT_READ_END;
     memset(request, 0, sizeof(*request));

@@ -67,8 +67,8 @@ static enum client_error error_of(int error)
     case UV_ENOBUFS:
     case UV_ECANCELED:
         return CLIENT_ERROR_NOT_AVAILABLE;
-    case UV_EPROTO:
-        return CLIENT_ERROR_LIMIT_EXCEEDED; /* refused for good: too large for the bus */
+    case UV_EMSGSIZE:
+        return CLIENT_ERROR_LIMIT_EXCEEDED;
     default:
         return CLIENT_ERROR_INTERNAL;
     }

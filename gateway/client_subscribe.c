@@ -194,7 +194,7 @@ static void tell(struct client_subscription *subscription, const struct missed *
     struct client *client = client_ref(subscription->client);
     struct arena arena;
 
-    arena_init(&arena);
+    arena_init(&arena, ARENA_UNLIMITED);
 
     struct client_subscribe_result result =
         client_subscription_result(subscription, missed, &arena);
@@ -400,6 +400,7 @@ void client_subscribe(struct client *client, uint32_t id,
         return;
     }
     subscription = create(client, request->channel, id);
+    subscription->has_token = request->token.size > 0;
     subscription->expires_at_s = claims.expires_at_s;
     subscription->info = claims.info;
     claims.info = NULL;
@@ -421,6 +422,7 @@ void client_subscribe_by_server(struct client *client, const struct server_subsc
         return;
     subscription = create(client, wanted->channel, 0);
     subscription->is_of_server = true;
+    subscription->has_token = true;
     subscription->is_of_connect = wanted->is_of_connect;
     subscription->expires_at_s = wanted->expires_at_s;
     subscription->info = wanted->info ? memory_copy_text(wanted->info, strlen(wanted->info)) : NULL;

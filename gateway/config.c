@@ -94,13 +94,14 @@ static const struct option options[] = {
      .argument = "FILE,...",
      .group = "TLS",
      .help = "Certificate chains (PEM). A client gets the first one for the name that it asks for, "
-             "else the first of all. Loaded again when they change, and on SIGHUP."},
+             "else the first of all, of the kind that it wants where there are an RSA and an ECDSA "
+             "one for the same names. Loaded again when they change, and on SIGHUP."},
     {.name = "tls-key",
      .type = OPTION_LIST,
      .offset = AT(tls_key),
      .fallback = "",
      .argument = "FILE,...",
-     .help = "Their private keys (PEM), in the same order."},
+     .help = "Their private keys (PEM, not encrypted), in the same order."},
     {.name = "tls-min-version",
      .type = OPTION_CHOICE,
      .offset = AT(tls_min_version),
@@ -115,7 +116,16 @@ static const struct option options[] = {
      .argument = "FILE",
      .help = "Keys for session tickets, a line of 64 hexadecimal digits each: the first encrypts, "
              "all decrypt. Gateways with the same keys take up each other's sessions; without a "
-             "file each has a random key. Loaded again like certificates."},
+             "file each has random ones, a new one every 12h. Loaded again like certificates."},
+    {.name = "tls-handshakes",
+     .type = OPTION_NUMBER,
+     .offset = AT(tls_handshakes),
+     .fallback = "1000",
+     .argument = "N",
+     .minimum = 1,
+     .maximum = 1000000,
+     .help = "TLS handshakes under way at a time in each thread; others wait until one has ended. "
+             "While they do, one whose client says nothing for 2s is given up."},
     {.name = "hsts",
      .type = OPTION_TIME,
      .offset = AT(hsts_ms),
@@ -348,7 +358,8 @@ static const struct option options[] = {
      .argument = "N",
      .maximum = 1000000,
      .help = "WebSockets that may open in a second, and as many at once after a quiet one; others "
-             "are answered with 503 and a random Retry-After. 0 means no limit."},
+             "are answered with 503 and a random Retry-After, over TLS after the TLS handshake. 0 "
+             "means no limit."},
     {.name = "max-channels",
      .type = OPTION_NUMBER,
      .offset = AT(max_channels),
@@ -387,8 +398,8 @@ static const struct option options[] = {
      .offset = AT(allow_origin),
      .fallback = "*",
      .argument = "ORIGIN,...",
-     .help = "Pages that may connect: * (any), same (the page's own host), "
-             "https://example.org, https://*.example.org. Others get 403."},
+     .help = "Pages that may connect: * (any), same (the page's own host, and scheme where that is "
+             "known), https://example.org, https://*.example.org. Others get 403."},
 
 #include "gateway/channel_options.h"
 
@@ -400,7 +411,8 @@ static const struct option options[] = {
      .minimum = 100,
      .maximum = HOUR,
      .group = "Times",
-     .help = "For a request to arrive whole, and for an idle HTTP connection (408)."},
+     .help = "For a request to arrive whole, and for an idle HTTP connection (408); for a TLS "
+             "handshake, from its beginning."},
     {.name = "ping-interval",
      .type = OPTION_TIME,
      .offset = AT(ping_interval_ms),

@@ -27,8 +27,9 @@ struct config {
     struct option_list tls_cert;
     struct option_list tls_key; /* as many */
     const char *tls_ticket_keys;
-    int tls_min_version; /* index: 1.2, 1.3 */
-    uint64_t hsts_ms;    /* 0: none */
+    int tls_min_version;     /* index: 1.2, 1.3 */
+    uint64_t hsts_ms;        /* 0: none */
+    uint64_t tls_handshakes; /* at a time, of one thread */
 
     const char *base_path;
     struct option_list trusted_proxy;

@@ -44,6 +44,8 @@ void connection_set_state(struct connection *connection, enum connection_state s
     assert(state > old || (state == OPEN && old == JOINING));
     if (state >= CLOSING && (old == OPEN || old == LEAVING))
         stats_lower(&stats_of(connection)->websockets);
+    if (old == TLS_HANDSHAKE)
+        connection_give_turn(connection);
     if (old < HTTP && state >= HTTP)
         connection_forget_early(connection);
     else if (old < OPEN && state >= OPEN)
@@ -127,6 +129,15 @@ void connection_send(struct connection *connection, const void *data, size_t siz
         connection_lose(connection, uv_err_name(error));
 }
 
+/* What the client speaks: where a proxy has sent its request, that says so. */
+static bool is_secure(const struct connection *connection)
+{
+    bool has_asked =
+        (connection->state == HTTP || connection->state == JOINING) && connection->http;
+
+    return has_asked ? connection->http->is_secure : connection->is_tls;
+}
+
 void connection_refuse(struct connection *connection, const char *message)
 {
     struct buffer output = {0};
@@ -136,6 +147,8 @@ void connection_refuse(struct connection *connection, const char *message)
     snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
              1 + (unsigned)random_below(RETRY_SPREAD_S));
     http_response_append_error(&output, 503, retry, message, false, false);
+    if (is_secure(connection))
+        http_phase_demand_tls(&output, 0, config_of(connection)->hsts_ms);
     connection_send(connection, output.data, output.size);
     buffer_deinit(&output);
     if (connection->state != CLOSED)
@@ -240,7 +253,7 @@ static void on_deadline(struct waiter *waiter)
         connection_miss_proxy_header(connection);
         return;
     case TLS_HANDSHAKE:
-        connection_time_out_tls(connection);
+        connection_check_tls(connection);
         return;
     case HTTP:
         connection_check_request(connection);

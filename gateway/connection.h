@@ -26,13 +26,16 @@ struct connection_host {
     struct list connections; /* all that are not being sent away */
     struct list held;        /* those that are not read because the hub is behind */
     struct list leaving;     /* those whose turn to be sent away has come */
-    struct list shaking;     /* those that have sent something for the TLS handshake */
+    struct list waiting;     /* those that have asked for a TLS handshake, the first one first */
+    struct list shaking;     /* those that have sent something for one that has begun */
     struct tls_context *tls; /* for connections that come from now on; NULL: there are none */
     size_t count;            /* connections in memory */
     uint64_t next_id;
     struct slow_clients slow;
     /* A connection was put on `leaving`. */
     void (*left)(struct connection_host *host);
+    /* One that waits can begin its handshake: connections_shake_hands is to be called soon. */
+    void (*unblocked)(struct connection_host *host);
     /* A connection was freed. */
     void (*freed)(struct connection_host *host);
 };

@@ -25,6 +25,13 @@ enum connection_state {
     CLOSED,
 };
 
+/* How far a connection with TLS is before its handshake is done. */
+enum tls_turn {
+    TLS_SILENT,  /* it has said nothing, and has its time for that */
+    TLS_WAITING, /* it has: the handshake begins when its turn comes, and no time passes for it */
+    TLS_RUNNING, /* the handshake has begun, and has its time from then on */
+};
+
 /* While a pong is queued for a client that does not read, only the latest ping is answered behind
  * it (RFC 6455 §5.5.3), so that pings cost the client more than us. */
 struct late_pong {
@@ -56,11 +63,13 @@ struct connection {
     uint64_t id;
     struct stream_mark mark; /* how far the peer was when we last looked */
     union {
+        uint32_t begun_ms;   /* during TLS_HANDSHAKE: loop time when it was TLS_RUNNING */
         struct life life;    /* while it is OPEN */
         uint32_t closing_ms; /* once it is CLOSING or LINGERING: loop time when that began */
     };
-    uint8_t state;   /* enum connection_state */
-    uint8_t verdict; /* enum admission_verdict: where it is a refusal, TLS comes before the 503 */
+    uint8_t state;    /* enum connection_state */
+    uint8_t tls_turn; /* enum tls_turn; TLS_SILENT but for TLS_HANDSHAKE */
+    uint8_t verdict;  /* enum admission_verdict: where it is a refusal, TLS comes before the 503 */
     bool is_tls;
 };
 
@@ -169,10 +178,13 @@ void connection_begin_tls(struct connection *connection);
 /* There is something to read: its turn will come. */
 void connection_await_turn(struct connection *connection);
 
+/* The handshake is over, or will never be: another one may begin. */
+void connection_give_turn(struct connection *connection);
+
 void connection_secured(struct connection *connection, int error);
 
-/* The peer took too long. */
-void connection_time_out_tls(struct connection *connection);
+/* The handshake has had some time: goes on, unless that was all of it. */
+void connection_check_tls(struct connection *connection);
 
 /* connection_http.c: the state HTTP. */
 

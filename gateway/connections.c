@@ -1,8 +1,8 @@
 /*
  * A connection is in one list of its host: among `connections`, unless it is held because the hub
- * is behind, its turn to be sent away has come, or it waits for its turn to shake hands. Those that
- * are held are read in the order in which they came to be, each a little, so that one that floods
- * cannot keep the others waiting: the kernel reports the same sockets first every time.
+ * is behind, its turn to be sent away has come, or it waits for its turn in a TLS handshake. Those
+ * that are held are read in the order in which they came to be, each a little, so that one that
+ * floods cannot keep the others waiting: the kernel reports the same sockets first every time.
  */
 #include "common/random.h"
 #include "gateway/connection_inside.h"
@@ -24,6 +24,7 @@ static void each_of_all(struct connection_host *host,
 {
     each(&host->leaving, act, NULL);
     each(&host->held, act, NULL);
+    each(&host->waiting, act, NULL);
     each(&host->shaking, act, NULL);
     each(&host->connections, act, NULL);
 }
@@ -56,6 +57,7 @@ void connections_drain(struct connection_host *host, uint64_t time_ms)
 
     each(&host->connections, schedule_leave, &drain);
     each(&host->held, schedule_leave, &drain);
+    each(&host->waiting, schedule_leave, &drain);
     each(&host->shaking, schedule_leave, &drain);
 }
 

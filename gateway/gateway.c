@@ -103,17 +103,10 @@ static void limit_connections(struct gateway *gateway)
 
 /* Certificates, at the start and whenever they change. */
 
-static void note_certificates(struct gateway *gateway)
-{
-    atomic_store(&gateway->status.certificate_expiry,
-                 tls_context_expiry(gateway->certificates.context));
-}
-
 static void on_certificates(struct tls_keeper *keeper)
 {
     struct gateway *gateway = container_of(keeper, struct gateway, certificates);
 
-    note_certificates(gateway);
     for (unsigned i = 0; i < gateway->hub.worker_count; i++) {
         struct tls_command *command = memory_zeroed(1, sizeof(*command));
 
@@ -138,8 +131,6 @@ static int load_certificates(struct gateway *gateway)
 
     if (error)
         fprintf(stderr, "carillon-gateway: --tls-cert: %s\n", message);
-    else
-        note_certificates(gateway);
     return error;
 }
 
@@ -237,6 +228,7 @@ static int open_bus(struct gateway *gateway)
         .history_memory_bytes = config->history_memory_bytes,
         .buffer_limit_bytes = config->bus_buffer_bytes,
         .message_limit_bytes = BUS_MESSAGE_LIMIT_BYTES,
+        .client_limit_bytes = config->max_message_size,
         .redis_prefix = config->redis_prefix,
         .router_cluster = config->router_cluster,
         .router_secret_file = config->router_secret_file,
@@ -448,6 +440,8 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
     gateway->arguments = arguments;
     gateway->environment = environment;
     gateway->hub.drained = on_drained;
+    gateway->hub.certificates[0] = &gateway->certificates;
+    gateway->hub.certificates[1] = &gateway->bus_certificates;
     configure_log(&settings->config);
     waiter_init(&gateway->deadline, on_deadline);
     if (loop_init(&gateway->loop) || admission_init(&gateway->admission) ||

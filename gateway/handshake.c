@@ -43,21 +43,24 @@ static size_t significant_size(const char *scheme_of, const char *host)
     return size;
 }
 
-/* What was asked for. We are not told the scheme unless by a proxy: one that ends TLS need not say
- * so. */
+/* What was asked for. Who came to us without TLS may have come by a proxy that ends it, whom we
+ * were not told of and who does not say so; and a trusted one that says nothing may have TLS on one
+ * side and none on the other. */
 struct asked {
     const char *host;   /* with its port, if there was one; NULL: none was named */
     const char *scheme; /* NULL: it is not known */
 };
 
 static struct asked what_was_asked(const struct http_request *request,
-                                   const struct forwarded *forwarded)
+                                   const struct forwarded *forwarded, bool is_tls)
 {
     bool has_host = forwarded && forwarded->host[0] != '\0';
 
     return (struct asked){
         .host = has_host ? forwarded->host : http_request_header(request, "host"),
-        .scheme = forwarded ? forwarded->scheme : NULL,
+        .scheme = forwarded ? forwarded->scheme
+                  : is_tls  ? "https"
+                            : NULL,
     };
 }
 
@@ -147,9 +150,9 @@ static bool is_allowed(const struct http_request *request, const struct option_l
 }
 
 int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
-                    const struct forwarded *forwarded, const char **message)
+                    const struct forwarded *forwarded, bool is_tls, const char **message)
 {
-    struct asked asked = what_was_asked(request, forwarded);
+    struct asked asked = what_was_asked(request, forwarded, is_tls);
     const char *host = http_request_header(request, "host");
     const char *version = http_request_header(request, "sec-websocket-version");
     const char *key = http_request_header(request, "sec-websocket-key");

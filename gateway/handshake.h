@@ -16,14 +16,15 @@ bool handshake_is_origin_pattern(const char *text);
 
 /*
  * Checks a request that asks for an upgrade against every rule of §4.2.1, and its Origin against
- * `allowed_origins`: each item is `*`, `same` (the host that was asked for, and the scheme where a
- * proxy told it: see `forwarded`, which is NULL where there is none), `null` or an origin as
+ * `allowed_origins`: each item is `*`, `same` (the host that was asked for, and the scheme where it
+ * is known: what a proxy told, see `forwarded`, which is NULL where there is none, and without a
+ * proxy https for a connection that `is_tls`), `null` or an origin as
  * browsers send it (`https://example.org`), whose host may begin with a star that stands for one or
  * more labels; no Origin header is allowed, since only browsers must send one. Returns 101, or the
  * status to refuse with (400, 403, 405, 426) and one line for the client in `*message`.
  */
 int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
-                    const struct forwarded *forwarded, const char **message);
+                    const struct forwarded *forwarded, bool is_tls, const char **message);
 
 /* Appends the 101 response for a request that passed; `subprotocol` is NULL or the chosen one. */
 void handshake_append_accept(const struct http_request *request, const char *subprotocol,

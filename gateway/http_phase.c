@@ -21,6 +21,7 @@ struct http_phase *http_phase_create(const struct session_host *sessions,
     http->sessions = sessions;
     http->status = status;
     http->is_tls = is_tls;
+    http->is_secure = is_tls;
     if (proxy) {
         http->proxied = memory_zeroed(1, sizeof(*http->proxied));
         http->proxied->peer = *proxy;
@@ -96,7 +97,8 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
         return refuse(http, request, 404, "there is no WebSocket at this path", output);
 
     struct forwarded *forwarded = read_forwarded(http, request);
-    int status = handshake_check(request, &settings->config.allow_origin, forwarded, &message);
+    int status =
+        handshake_check(request, &settings->config.allow_origin, forwarded, http->is_tls, &message);
 
     if (status != 101)
         return refuse(http, request, status, message, output);
@@ -152,10 +154,12 @@ static bool is_secure(struct http_phase *http, const struct http_request *reques
     return http->is_tls;
 }
 
-/* RFC 6797 §7: in every answer over TLS, and in none without. */
-static void demand_tls(struct buffer *output, size_t start, uint64_t time_ms)
+void http_phase_demand_tls(struct buffer *output, size_t start, uint64_t time_ms)
 {
     char line[80];
+
+    if (time_ms == 0)
+        return;
 
     int size = snprintf(line, sizeof(line), "Strict-Transport-Security: max-age=%llu\r\n",
                         (unsigned long long)time_ms / 1000);
@@ -170,12 +174,11 @@ static enum http_verdict respond(void *context, const struct http_request *reque
     size_t start = output->size;
     enum http_verdict verdict = answer(http, request, output);
 
-    if (hsts_ms > 0 && is_secure(http, request)) {
-        if (verdict == HTTP_TAKEN)
-            demand_tls(&http->accept, 0, hsts_ms);
-        else
-            demand_tls(output, start, hsts_ms);
-    }
+    http->is_secure = is_secure(http, request);
+    if (http->is_secure && verdict == HTTP_TAKEN)
+        http_phase_demand_tls(&http->accept, 0, hsts_ms);
+    else if (http->is_secure)
+        http_phase_demand_tls(output, start, hsts_ms);
     return verdict;
 }
 

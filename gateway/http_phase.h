@@ -27,6 +27,7 @@ struct http_phase {
     struct buffer accept;    /* the 101 response, ready */
     struct buffer early;     /* frames that came with the handshake */
     bool is_tls;
+    bool is_secure;      /* the client sent the last request over TLS, to us or to the proxy */
     const char *refusal; /* why a handshake was refused, after which the phase ends; NULL */
     int refused_status;
     bool is_client;           /* the handshake asks for the channel protocol, */
@@ -42,6 +43,10 @@ struct http_phase *http_phase_create(const struct session_host *sessions,
 
 /* NULL is allowed. */
 void http_phase_destroy(struct http_phase *http);
+
+/* Has the response that begins at `start` tell browsers to come over TLS alone for so long; 0:
+ * leaves it as it is. For every answer over TLS, and none without (RFC 6797 §7). */
+void http_phase_demand_tls(struct buffer *output, size_t start, uint64_t time_ms);
 
 /* Reads on. True once a handshake may be accepted: what it asks for, `accept`, `early` and
  * `proxied` are filled in then, and nothing more may be fed. */

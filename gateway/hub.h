@@ -16,6 +16,7 @@
 #ifndef GATEWAY_HUB_H
 #define GATEWAY_HUB_H
 
+#include "common/tls_keeper.h"
 #include "gateway/bus.h"
 #include "gateway/command.h"
 #include "gateway/site.h"
@@ -47,6 +48,7 @@ struct hub {
     uint64_t taken_bytes[64];   /* by each worker then */
     uint64_t stuck_ms;          /* STUCK_MS, unless a test has less time */
     struct survey survey;       /* for operators */
+    const struct tls_keeper *certificates[2]; /* for clients and the bus; not started: none */
     unsigned drained_count;
     void (*drained)(struct hub *hub); /* the last worker reported COMMAND_DRAINED */
 };

@@ -86,6 +86,9 @@ static void on_published(struct session *session, const struct publish_command *
     case UV_ENOBUFS:
         events->close(session, WEBSOCKET_CLOSE_TRY_LATER, "the bus is away and its buffer is full");
         break;
+    case UV_EMSGSIZE:
+        events->close(session, WEBSOCKET_CLOSE_TOO_BIG, "the bus takes no message that large");
+        break;
     case UV_ECANCELED:
         events->close(session, WEBSOCKET_CLOSE_GOING_AWAY, "the server is going away");
         break;

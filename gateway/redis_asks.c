@@ -222,8 +222,12 @@ static void send_history(struct redis_ask *ask)
     redis_command_add_number(command, ask->ask->is_reverse);
     redis_command_add_number(command, left < REDIS_ATTACH_COUNT ? left : REDIS_ATTACH_COUNT);
     redis_command_add_number(command, REDIS_ATTACH_BYTES);
-    redis_command_add_number(command, ask->bus->bus.settings.message_limit_bytes +
-                                          REDIS_ENVELOPE_EXTRA);
+    redis_command_add_number(command,
+                             ask->bus->bus.settings.message_limit_bytes + REDIS_ENVELOPE_EXTRA);
+    if (ask->ask->begins)
+        redis_bus_add_fresh_epoch(ask->bus);
+    else
+        redis_command_add_text(command, "");
 }
 
 static void start_over(struct redis_ask *ask)
@@ -240,8 +244,7 @@ static void add_message(struct redis_ask *ask, struct message *message)
 {
     if (ask->count == ask->capacity) {
         ask->capacity = ask->capacity ? ask->capacity * 2 : 16;
-        ask->messages =
-            memory_resize(ask->messages, ask->capacity * sizeof(struct message *));
+        ask->messages = memory_resize(ask->messages, ask->capacity * sizeof(struct message *));
     }
     ask->messages[ask->count++] = message;
     ask->bytes += message_content_size(message);
@@ -359,8 +362,8 @@ static bool take_presence(struct redis_ask *ask, const redisReply *reply)
         if (!redis_present_entry(&page, i, &who))
             continue;
         bus_presences_set(&ask->present, ask->ask->channel, ask->ask->channel_size, &who);
-        ask->bytes += sizeof(struct bus_presence_member) + who.client.size + who.user.size +
-                      who.info.size;
+        ask->bytes +=
+            sizeof(struct bus_presence_member) + who.client.size + who.user.size + who.info.size;
     }
     if (ask->bytes > ANSWER_BYTES)
         ask->error = UV_ENOBUFS;
@@ -372,6 +375,7 @@ void redis_asks_presence(struct redis_bus *bus, struct bus_ask *ask)
 {
     static const struct ask_kind presence = {send_presence, take_presence};
 
+    redis_presence_announce(bus); /* whoever came just now is among them */
     put(bus, ask, &presence);
 }
 

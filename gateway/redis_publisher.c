@@ -25,6 +25,8 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/bus_redis.h"
+#include "gateway/redis_publication.h"
+#include "gateway/redis_publish.h"
 
 #define FLYING_LIMIT_COUNT 4096
 #define FLYING_LIMIT_BYTES ((size_t)4 * 1024 * 1024)
@@ -32,29 +34,6 @@
 #define COST_OVERHEAD      128 /* bytes of a publish beside its content, as bus.h says */
 #define PAUSE_MS           100
 #define PAUSE_LIMIT_MS     1000
-
-enum stage {
-    STAGE_QUEUED,       /* to be sent, perhaps again */
-    STAGE_SENT,         /* not yet acknowledged */
-    STAGE_ACKNOWLEDGED, /* still to be delivered here */
-    STAGE_KEPT,         /* settled, but not known to be safe */
-    STAGE_DONE,
-};
-
-struct redis_publication {
-    struct bus_publish *publish;   /* NULL once `published` was called */
-    struct message *message;       /* our own reference; NULL where it is not kept */
-    struct redis_channel *channel; /* STAGE_ACKNOWLEDGED: where it is awaited */
-    uint64_t offset;               /* the same: at which position */
-    uint64_t
-        mark; /* commands that were sent when it was acknowledged: safe when one more is answered */
-    uint64_t sent_ns;
-    size_t cost;
-    struct redis_limits limits;
-    enum stage stage;
-    bool is_unanswered;
-    bool was_sent;
-};
 
 static struct redis_publication *at(const struct redis_publisher *publisher, uint64_t sequence)
 {
@@ -202,10 +181,11 @@ static void on_acknowledged(struct redis_publisher *publisher, uint64_t sequence
 {
     struct redis_publication *publication = at(publisher, sequence);
     uint64_t awaited = published->offset ? published->offset : published->top;
-    struct redis_channel *channel = NULL;
+    struct redis_channel *channel = /* of a repetition nothing comes back */
+        published->is_repeat
+            ? NULL
+            : redis_echo_await(publisher->bus, publication->message, published->epoch, awaited);
 
-    if (!published->is_repeat) /* else nothing comes back */
-        channel = redis_echo_await(publisher->bus, publication->message, published->epoch, awaited);
     if (publication->publish)
         publication->publish->is_repeat = published->is_repeat;
     backoff_reset(&publisher->backoff);
@@ -271,49 +251,13 @@ static void on_answered(void *context, uint64_t sequence, const redisReply *repl
 
 /* Sending. */
 
-static void add_key(struct redis_bus *bus, const struct message *message)
-{
-    redis_key(&bus->command.bytes, bus->prefix, message->channel, message->channel_size,
-              REDIS_KEY_KEY);
-    redis_command_add(&bus->command, message->key.data, message->key.size);
-}
-
-/* What is restored one day is to be kept no longer than what was published. */
-static void note_limits(struct redis_bus *bus, const struct redis_publication *publication)
-{
-    const struct message *message = publication->message;
-    struct redis_channel *channel;
-
-    if (!publication->limits.are_set)
-        return;
-    channel = redis_channel_find(bus, message->channel, message->channel_size);
-    if (channel)
-        channel->limits = publication->limits;
-}
-
 static void send_one(struct redis_publisher *publisher, uint64_t sequence)
 {
     struct redis_publication *publication = at(publisher, sequence);
-    const struct message *message = publication->message;
     struct redis_bus *bus = publisher->bus;
-    bool has_key = message->key.size > 0;
-    struct redis_command *command = redis_bus_begin(bus, REDIS_SCRIPT_PUBLISH, has_key ? 4 : 3);
-    char producer[sizeof(REDIS_KEY_PRODUCER) + REDIS_ID_SIZE] = REDIS_KEY_PRODUCER;
+    uint64_t previous = redis_flight_exchange(&publisher->flight, publication->message);
 
-    redis_format_id(producer + sizeof(REDIS_KEY_PRODUCER) - 1, message->publisher);
-    redis_bus_add_key(bus, message->channel, message->channel_size, REDIS_KEY_STREAM);
-    redis_bus_add_key(bus, message->channel, message->channel_size, REDIS_KEY_META);
-    redis_bus_add_key(bus, message->channel, message->channel_size, producer);
-    if (has_key)
-        add_key(bus, message);
-    redis_command_add_number(command, sequence);
-    redis_command_add_number(command, redis_flight_exchange(&publisher->flight, message));
-    redis_command_add_envelope(command, message);
-    redis_bus_add_history(bus, &publication->limits);
-    redis_bus_add_fresh_epoch(bus);
-    redis_bus_add_topic(bus, message->channel, message->channel_size);
-    redis_command_add_number(command, BUS_KEY_WINDOW_MS);
-    note_limits(bus, publication);
+    redis_publish_write(bus, publication->message, previous, &publication->limits);
     if (publication->was_sent && publication->publish)
         metric_add(&bus->bus.stats.repeated, 1);
     else
@@ -323,7 +267,7 @@ static void send_one(struct redis_publisher *publisher, uint64_t sequence)
     publication->is_unanswered = true;
     publisher->flying_count++;
     publisher->flying_bytes += publication->cost;
-    redis_command_send(command, &bus->commands, on_answered, publisher, sequence);
+    redis_command_send(&bus->command, &bus->commands, on_answered, publisher, sequence);
 }
 
 static bool has_room(const struct redis_publisher *publisher, size_t cost)

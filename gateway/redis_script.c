@@ -160,10 +160,10 @@ static const char attach[] =
     "return {status, epoch, top, from, entries}\n";
 
 /*
- * KEYS: stream, meta, producer without its id, idempotency key without its text. ARGV: our epoch,
- * our offset, the new epoch, history size, history ttl, topic, the offset at which ATTACH has found
- * the channel (0: not at all), how long an idempotency key is known, then for each message that we
- * still have, oldest first: offset, publisher, sequence, idempotency key, envelope.
+ * KEYS: stream, meta, producer without its id, what the name of an idempotency key begins with.
+ * ARGV: our epoch, our offset, the new epoch, history size, history ttl, topic, the offset at which
+ * ATTACH has found the channel (0: not at all), how long an idempotency key is known, then for each
+ * message that we still have, oldest first: offset, publisher, sequence, idempotency key, envelope.
  *
  * Gives Redis back what it lost and we have seen. Where it has no history, or an older state of
  * ours (it came back from a snapshot), a new epoch forks off at our offset; where another gateway
@@ -197,7 +197,8 @@ static const char restore[] =
     "            redis.call('SET', producer, ARGV[i + 2], 'PX', digits(DAY))\n"
     "        end\n"
     "        if ARGV[i + 3] ~= '' then\n"
-    "            redis.call('SET', KEYS[4] .. ARGV[i + 3], epoch .. ' ' .. digits(offset) .. ' ' ..\n"
+    "            redis.call('SET', KEYS[4] .. ARGV[i + 3] .. ':', epoch .. ' ' .. digits(offset) "
+    ".. ' ' ..\n"
     "                ARGV[i + 1] .. ' ' .. ARGV[i + 2], 'PX', ARGV[8])\n"
     "        end\n"
     "    end\n"

@@ -1,13 +1,14 @@
 /*
  * What the bus asks of Redis: Lua scripts, the names of the keys they touch, and the reading of
- * their answers (those of bus_ask_history and presence are in redis_script_ask.h). Whatever must happen as one step happens in a script. Pure: no I/O.
+ * their answers (those of bus_ask_history and presence are in redis_script_ask.h). Whatever must
+ * happen as one step happens in a script. Pure: no I/O.
  *
  * Keys of channel C under prefix P:
  *     P:{C}:s      stream of the history; entry `<offset>-0`, field `m` is the envelope
  *     P:{C}:m      hash: e epoch, o offset of the newest message; after a loss also prev, the epoch
  *                  before, and fork, the offset up to which both epochs are the same
  *     P:{C}:p:ID   sequence of the last message of publisher ID (16 hex digits), for a day
- *     P:{C}:key:K  where the message with idempotency key K is, for BUS_KEY_WINDOW_MS: its epoch,
+ *     P:{C}:key:K: where the message with idempotency key K is, for BUS_KEY_WINDOW_MS: its epoch,
  *                  offset, publisher and sequence, with blanks between them
  *     P:{C}:w      hash: who is there, client -> a Present of proto/bus.proto
  *     P:{C}:d      sorted set: client -> until when it is (ms of the server's clock)
@@ -54,7 +55,8 @@ void redis_script_text(enum redis_script script, struct buffer *text);
 #define REDIS_KEY_STREAM   ":s"
 #define REDIS_KEY_META     ":m"
 #define REDIS_KEY_PRODUCER ":p:"
-#define REDIS_KEY_KEY      ":key:"
+#define REDIS_KEY_KEY      ":key:" /* what follows it is a client's, */
+#define REDIS_KEY_KEY_END  ":"     /* and what follows that tells it from all others */
 #define REDIS_KEY_WHO      ":w"
 #define REDIS_KEY_DEADLINE ":d"
 

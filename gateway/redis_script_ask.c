@@ -16,7 +16,7 @@ enum { PRESENT_USER = 1, PRESENT_INFO }; /* the fields of a Present */
 /*
  * KEYS: stream, meta. ARGV: an epoch, or nothing; an offset in it; 1 for newest first, else 0; most
  * entries; most bytes, beyond which one more entry may go; most bytes of one entry (a larger one
- * comes back empty). Writes nothing.
+ * comes back empty); an epoch for a channel that has none, or nothing, and then nothing is written.
  *
  * A position is ours in the present epoch, or in the one before up to the fork.
  */
@@ -24,13 +24,22 @@ const char redis_script_history[] =
     "local stream, meta = KEYS[1], KEYS[2]\n"
     "local mine, position, reverse = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'\n"
     "local count, room, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])\n"
+    "local fresh = ARGV[7]\n"
     "local state = redis.call('HMGET', meta, 'e', 'o', 'prev', 'fork')\n"
     "local epoch, top = state[1], number(state[2])\n"
     "local asked, lost = mine ~= '', 0\n"
+    "if not epoch and fresh ~= '' then\n"
+    "    local result = redis.pcall('HSET', meta, 'e', fresh, 'o', '0')\n"
+    "    if type(result) ~= 'table' then\n"
+    "        redis.call('PEXPIRE', meta, digits(DAY))\n"
+    "        epoch, top = fresh, 0\n"
+    "    end\n"
+    "end\n"
     "if not epoch then return {'', 0, asked and 1 or 0, 0, {}} end\n"
     "if asked then\n"
     "    local reach = -1\n"
-    "    if mine == epoch then reach = top elseif mine == state[3] then reach = number(state[4]) end\n"
+    "    if mine == epoch then reach = top elseif mine == state[3] then reach = number(state[4]) "
+    "end\n"
     "    if reverse and reach >= 0 then reach = reach + 1 end\n"
     "    if position > reach then asked, lost = false, 1 end\n"
     "end\n"
@@ -83,35 +92,33 @@ const char redis_script_forget[] =
 
 /* KEYS: who, deadlines. ARGV: how long they are there (ms), then client and Present by turns. */
 const char redis_script_announce[] =
-    SWEEPING
-    "local ttl = tonumber(ARGV[1])\n"
-    "for i = 2, #ARGV - 1, 2 do\n"
-    "    redis.call('ZADD', deadlines, digits(now + ttl), ARGV[i])\n"
-    "    redis.call('HSET', who, ARGV[i], ARGV[i + 1])\n"
-    "end\n"
-    "redis.call('PEXPIRE', deadlines, digits(ttl))\n"
-    "redis.call('PEXPIRE', who, digits(ttl))\n"
-    "return 1\n";
+    SWEEPING "local ttl = tonumber(ARGV[1])\n"
+             "for i = 2, #ARGV - 1, 2 do\n"
+             "    redis.call('ZADD', deadlines, digits(now + ttl), ARGV[i])\n"
+             "    redis.call('HSET', who, ARGV[i], ARGV[i + 1])\n"
+             "end\n"
+             "redis.call('PEXPIRE', deadlines, digits(ttl))\n"
+             "redis.call('PEXPIRE', who, digits(ttl))\n"
+             "return 1\n";
 
 /* KEYS: who, deadlines. ARGV: clients that are gone. */
 const char redis_script_leave[] = "redis.call('ZREM', KEYS[2], unpack(ARGV))\n"
                                   "redis.call('HDEL', KEYS[1], unpack(ARGV))\n"
                                   "return 1\n";
 
-/* KEYS: who, deadlines. ARGV: cursor, or 0; how many, roughly; most bytes of what says who it is (of
- * a larger one only the client comes). */
+/* KEYS: who, deadlines. ARGV: cursor, or 0; how many, roughly; most bytes of what says who it is
+ * (of a larger one only the client comes). */
 const char redis_script_present[] =
-    SWEEPING
-    "local page = redis.call('HSCAN', who, ARGV[1], 'COUNT', ARGV[2])\n"
-    "local entries = {}\n"
-    "for i = 1, #page[2], 2 do\n"
-    "    local client, present = page[2][i], page[2][i + 1]\n"
-    "    if (tonumber(redis.call('ZSCORE', deadlines, client) or 0) or 0) > now then\n"
-    "        entries[#entries + 1] = client\n"
-    "        entries[#entries + 1] = #present <= tonumber(ARGV[3]) and present or ''\n"
-    "    end\n"
-    "end\n"
-    "return {page[1], entries}\n";
+    SWEEPING "local page = redis.call('HSCAN', who, ARGV[1], 'COUNT', ARGV[2])\n"
+             "local entries = {}\n"
+             "for i = 1, #page[2], 2 do\n"
+             "    local client, present = page[2][i], page[2][i + 1]\n"
+             "    if (tonumber(redis.call('ZSCORE', deadlines, client) or 0) or 0) > now then\n"
+             "        entries[#entries + 1] = client\n"
+             "        entries[#entries + 1] = #present <= tonumber(ARGV[3]) and present or ''\n"
+             "    end\n"
+             "end\n"
+             "return {page[1], entries}\n";
 
 static bool is_array(const redisReply *reply)
 {
@@ -190,8 +197,11 @@ void redis_present_append(struct buffer *output, const struct bus_present *who)
 {
     size_t size = field_bytes_size(PRESENT_USER, who->user.size) +
                   field_bytes_size(PRESENT_INFO, who->info.size);
-    unsigned char *at = buffer_reserve(output, size);
+    unsigned char *at;
 
+    if (size == 0)
+        return;
+    at = buffer_reserve(output, size);
     at = field_bytes_write(at, PRESENT_USER, who->user.data, who->user.size);
     field_bytes_write(at, PRESENT_INFO, who->info.data, who->info.size);
     output->size += size;

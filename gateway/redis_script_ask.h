@@ -12,7 +12,8 @@
 #include "gateway/redis_reply.h"
 
 #define REDIS_PRESENT_COUNT 100 /* clients of one answer, roughly, or of one announcement */
-#define REDIS_PRESENT_LIMIT (BUS_USER_LIMIT + BUS_INFO_LIMIT + 64) /* bytes of what says who it is */
+#define REDIS_PRESENT_LIMIT                                                                        \
+    (BUS_USER_LIMIT + BUS_INFO_LIMIT + 64) /* bytes of what says who it is */
 
 /* For redis_script_text alone. */
 extern const char redis_script_history[];
@@ -44,7 +45,8 @@ bool redis_read_present(const redisReply *reply, struct redis_present_page *page
 bool redis_history_entry(const struct redis_history_page *page, size_t index, uint64_t *offset,
                          const redisReply **envelope);
 
-/* How many entries there are, and the `index`th; false where it is none. `who` points into the reply, and has only its client where the rest is beyond reading. */
+/* How many entries there are, and the `index`th; false where it is none. `who` points into the
+ * reply, and has only its client where the rest is beyond reading. */
 size_t redis_present_count(const struct redis_present_page *page);
 bool redis_present_entry(const struct redis_present_page *page, size_t index,
                          struct bus_present *who);

@@ -7,6 +7,12 @@
  * time: the best placed of those that are linked, or the one that the channel is said to have moved
  * to. When that one goes, the route goes to the next: the subscription says where we stand, and
  * what was not acknowledged is sent again in order; the router tells repetitions by their sequence.
+ * A router that reads slowly is sent no more than there is room for; the rest waits its turn.
+ *
+ * After a longer outage the other gateways may be back a little later than we are. What waits may
+ * be more than a history holds, or the first of a new one, and who then comes from before it has
+ * lost something; so publishes rest until all have had the time to subscribe. The Redis bus does
+ * so, too.
  *
  * Who is on a channel is announced to the router where the channel is subscribed, again and again
  * (proto/router.proto); asks go to the best router whether the channel is subscribed or not. Both
@@ -26,10 +32,11 @@
 #include "gateway/router_ask.h"
 
 /* A connection to a router after its handshake; embedded in whatever carries it, which sets
- * `capabilities` before the link is up. */
+ * `capabilities` and `message_limit` before the link is up. */
 struct router_client_link {
     struct list link;
     unsigned capabilities;
+    uint64_t message_limit; /* bytes of data of the largest message that it takes; 0: any */
     uint64_t node;
     uint64_t seed; /* placement_seed of its name */
     bool is_leaving;
@@ -49,6 +56,9 @@ struct router_client_output {
     /* The link has to go. Must not call the client before it has returned; router_client_link_down
      * follows. */
     void (*drop)(void *context, struct router_client_link *link, const char *reason);
+    /* False while so much waits to be read by that router that subscriptions and publishes are to
+     * wait here, to be sent on a later tick. NULL: there is always room. */
+    bool (*has_room)(void *context, const struct router_client_link *link);
     /* The first link came, or the last one went. */
     void (*changed)(void *context, bool is_up);
 };
@@ -65,10 +75,13 @@ struct router_client {
     uint64_t *queued_count;
     uint64_t *wanted_count;
     uint64_t now_ms;
+    uint64_t down_ms;       /* since when there is no router; 0: there never was one */
+    uint64_t rest_until_ms; /* until when publishes wait for the other gateways */
     struct map map;
     struct list routes;
     struct list links;
     struct list retrying; /* routes that ask again later */
+    struct list cramped;  /* routes with publishes that wait for room in their link */
     struct list untold;   /* routes whose `subscribed` is due at once */
     struct list outgoing; /* publishes that are not settled, by sequence */
     struct list asks;

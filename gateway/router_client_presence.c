@@ -154,7 +154,7 @@ static void announce(struct router_client *client, struct presence_member *membe
     member->announced_ms = client->now_ms;
     list_remove(&member->queue_link);
     list_append(&client->announced, &member->queue_link);
-    if (link)
+    if (link && client_has_room(client, link)) /* else it is said the next time */
         client->output->send(client->output_context, link,
                              &(struct router_frame){.kind = FRAME_PRESENCE_SET,
                                                     .channel = channel->name,

@@ -16,7 +16,6 @@
 struct status {
     atomic_bool is_bus_up;
     atomic_bool is_draining;
-    _Atomic int64_t certificate_expiry; /* seconds since 1970; 0: there is none */
 };
 
 /* Answers an HTTP/1.1 request that names no host or several (400, RFC 9112 §3.2); returns false for

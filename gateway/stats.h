@@ -31,6 +31,8 @@ struct worker_stats {
     struct metric tls_resumed;        /* with an earlier one */
     struct metric tls_failed;
     struct metric tls_timeouts;      /* that did not end in time */
+    struct metric tls_waiting;       /* now, for their turn to begin */
+    struct metric tls_running;       /* now, begun and not ended */
     struct metric messages_received; /* from clients */
     struct metric bytes_received;    /* off the sockets */
     struct metric messages_refused;  /* that the bus did not take */

@@ -254,6 +254,11 @@ static void on_busy(uv_idle_t *handle)
     (void)handle;
 }
 
+static void on_unblocked(struct connection_host *host)
+{
+    uv_idle_start(&container_of(host, struct worker, connections)->busy, on_busy);
+}
+
 static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
@@ -294,12 +299,14 @@ static void init_host(struct worker *worker, const struct worker_means *means)
     list_init(&host->connections);
     list_init(&host->leaving);
     list_init(&host->held);
+    list_init(&host->waiting);
     list_init(&host->shaking);
     host->tls = means->tls ? tls_context_ref(means->tls) : NULL;
     host->admission = means->admission;
     host->status = means->status;
     host->next_id = (uint64_t)worker->index << 48 | 1;
     host->left = on_left;
+    host->unblocked = on_unblocked;
     host->freed = on_freed;
     host->sessions = (struct session_host){
         .events = &connection_session_events,

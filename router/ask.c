@@ -41,7 +41,7 @@ static void refuse(struct shard *shard, struct shard_link *gateway, const char *
 
 static void set(struct shard *shard, struct shard_link *gateway, const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
 
     if (!place || place->role != PLACE_OWNED)
         return;
@@ -173,7 +173,7 @@ static void receive_ask(struct shard *shard, const struct router_frame *frame, s
     uint64_t node = 0;
 
     if (!owner_has_room(shard, 0) ||
-        !(ask->place = shard_find_or_create(shard, frame->channel, frame->channel_size))) {
+        !(ask->place = places_find_or_create(shard, frame->channel, frame->channel_size))) {
         refuse(shard, ask->gateway, frame->channel, frame->channel_size, ask->request, REASON_BUSY,
                0);
         return;
@@ -188,7 +188,7 @@ static void receive_ask(struct shard *shard, const struct router_frame *frame, s
     case TURN_AWAY:
         refuse(shard, ask->gateway, frame->channel, frame->channel_size, ask->request, REASON_MOVED,
                node);
-        shard_drop_if_empty(shard, ask->place);
+        places_drop_if_empty(shard, ask->place);
         return;
     }
 }
@@ -220,7 +220,7 @@ bool ask_receive(struct shard *shard, struct shard_link *gateway, const struct r
         set(shard, gateway, frame);
         return true;
     case FRAME_PRESENCE_REMOVE:
-        place = shard_find(shard, frame->channel, frame->channel_size);
+        place = places_find(shard, frame->channel, frame->channel_size);
         if (place)
             presence_remove(&place->presence, frame->presence.who.client,
                             frame->presence.who.client_size, gateway->id);

@@ -67,6 +67,15 @@ bool certificates_are_wanted(const struct certificates *certificates)
     return certificates->accept.context != NULL;
 }
 
+/* Both contexts are made from the same files. */
+void certificates_append_metrics(const struct certificates *certificates, struct buffer *text)
+{
+    if (!certificates_are_wanted(certificates))
+        return;
+    tls_keeper_describe_expiry(text);
+    tls_keeper_append_expiry(text, &certificates->accept);
+}
+
 void certificates_close(struct certificates *certificates)
 {
     tls_keeper_close(&certificates->dial);

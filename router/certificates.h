@@ -28,6 +28,9 @@ int certificates_check(const struct config *config, char error[TLS_ERROR_LIMIT])
 /* Whether links are TLS. */
 bool certificates_are_wanted(const struct certificates *certificates);
 
+/* Appends when they end, for /metrics; nothing where there are none. */
+void certificates_append_metrics(const struct certificates *certificates, struct buffer *text);
+
 void certificates_close(struct certificates *certificates);
 
 #endif

@@ -14,24 +14,16 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "router/heads.h"
 #include "router/shard_parts.h"
 
-#define OFFERS_A_TICK 256
-#define DOUBT_MS      5000 /* others have met by then, and know who goes on */
+#define DOUBT_MS 5000 /* others have met by then, and know who goes on */
 
 enum claim_phase {
     CLAIM_INQUIRING, /* until all have answered */
     CLAIM_TAKING,    /* the best copy is on its way */
     CLAIM_RELIEVING, /* another owner is asked to stop, and for what it has that we have not */
     CLAIM_SETTLING,  /* we have it all; the mirror is to have it, too */
-};
-
-struct answer {
-    struct node *node;
-    bool is_here;
-    enum router_head state;
-    struct router_lineage lineage;
-    bool has_title;
 };
 
 struct claim {
@@ -43,37 +35,27 @@ struct claim {
     bool is_for_strays; /* not for gateways: the channel goes back when they are published */
     bool is_new;        /* whoever wants it is not parked yet */
     bool has_wanted;    /* CLAIM_SETTLING: a mirror was looked for */
-    bool has_newcomer;  /* past asking: a router is there now that was not asked */
+    bool has_changed;   /* a router came past asking, or one that was asked went */
     bool is_stale;      /* another owner turned up when we were past asking: claim again */
     struct node *giver;
-    size_t count;
-    struct answer answers[ROUTER_MEMBER_LIMIT];
+    struct heads heads;
 };
 
 static void proceed(struct place *place);
 
 /* Claims. */
 
-static bool add_asked(struct claim *claim, struct node *node)
-{
-    if (claim->count == ROUTER_MEMBER_LIMIT)
-        return false;
-    claim->answers[claim->count++] = (struct answer){.node = node};
-    return true;
-}
-
 static void inquire(struct place *place, struct node *node)
 {
     struct claim *claim = place->claim;
     uint64_t nodes[ROUTER_MEMBER_LIMIT];
+    size_t count = heads_nodes(&claim->heads, nodes);
 
-    for (size_t i = 0; i < claim->count; i++)
-        nodes[i] = claim->answers[i].node->id;
     shard_send(place->shard, node,
                &(struct router_frame){.kind = FRAME_INQUIRE,
                                       .channel = place->name,
                                       .channel_size = place->name_size,
-                                      .inquire = {claim->id, claim->insists, nodes, claim->count}});
+                                      .inquire = {claim->id, claim->insists, nodes, count}});
 }
 
 static void ask_all(struct place *place)
@@ -83,19 +65,19 @@ static void ask_all(struct place *place)
 
     claim->id = ++shard->claim_count;
     claim->phase = CLAIM_INQUIRING;
-    claim->count = 0;
+    claim->heads.count = 0;
     claim->giver = NULL;
     claim->has_wanted = false;
-    claim->has_newcomer = false;
+    claim->has_changed = false;
     claim->is_stale = false;
     for (struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
         struct node *node = container_of(at, struct node, link);
 
         if (node->shard_link)
-            add_asked(claim, node);
+            heads_add(&claim->heads, node);
     }
-    for (size_t i = 0; i < claim->count; i++) /* each is told of all */
-        inquire(place, claim->answers[i].node);
+    for (size_t i = 0; i < claim->heads.count; i++) /* each is told of all */
+        inquire(place, claim->heads.items[i].node);
     proceed(place);
 }
 
@@ -118,7 +100,7 @@ void claim_start(struct place *place, bool insists)
     claim->is_new = true;
     place->claim = claim;
     place->yielded_to = 0;
-    shard_set_role(place, PLACE_CLAIMING);
+    places_set_role(place, PLACE_CLAIMING);
     ask_all(place);
     if (place->claim)
         place->claim->is_new = false;
@@ -131,7 +113,7 @@ void claim_for_strays(struct place *place)
                        shard->now_ms - place->unsure_ms >= DOUBT_MS;
 
     if (place->role != PLACE_COPY || !(is_doubtful || stray_waits(place)) ||
-        !shard_best_other(shard, place))
+        !nodes_best_other(shard, place))
         return;
     place->unsure_ms = shard->now_ms;
     claim_start(place, true);
@@ -144,7 +126,7 @@ static void end_claim(struct place *place, enum place_role role)
     list_remove(&place->claim->held_link);
     memory_free(place->claim);
     place->claim = NULL;
-    shard_set_role(place, role);
+    places_set_role(place, role);
 }
 
 void claim_abandon(struct place *place)
@@ -152,7 +134,7 @@ void claim_abandon(struct place *place)
     if (place->claim)
         end_claim(place, PLACE_COPY);
     place->taker = NULL;
-    shard_set_role(place, PLACE_COPY);
+    places_set_role(place, PLACE_COPY);
 }
 
 bool claim_insists(const struct place *place)
@@ -165,6 +147,17 @@ bool claim_is_settling(const struct place *place)
     return place->claim && place->claim->phase == CLAIM_SETTLING;
 }
 
+bool claim_is_past_asking(const struct place *place)
+{
+    return place->claim && place->claim->phase != CLAIM_INQUIRING;
+}
+
+void claim_is_contested(struct place *place)
+{
+    if (place->claim)
+        place->claim->is_stale = true;
+}
+
 void claim_give_up(struct place *place, uint64_t node)
 {
     end_claim(place, PLACE_COPY);
@@ -172,66 +165,29 @@ void claim_give_up(struct place *place, uint64_t node)
     owner_send_away(place, node);
 }
 
-static void take(struct place *place, struct answer *answer, enum claim_phase phase)
+static void take(struct place *place, const struct head *head, enum claim_phase phase)
 {
     struct claim *claim = place->claim;
     struct router_lineage own = place_lineage(place);
-    bool is_same = strcmp(answer->lineage.epoch, own.epoch) == 0;
+    bool is_same = strcmp(head->lineage.epoch, own.epoch) == 0;
     uint64_t offset = is_same ? own.offset : 0;
 
     if (phase == CLAIM_RELIEVING)
-        offset = place_common_offset(&own, &answer->lineage);
+        offset = place_common_offset(&own, &head->lineage);
     claim->phase = phase;
-    claim->giver = answer->node;
-    shard_send(place->shard, answer->node,
+    claim->giver = head->node;
+    shard_send(place->shard, head->node,
                &(struct router_frame){.kind = FRAME_TAKE,
                                       .channel = place->name,
                                       .channel_size = place->name_size,
-                                      .take = {claim->id, answer->lineage.epoch, offset}});
-}
-
-static struct answer *best_answer(struct place *place)
-{
-    struct claim *claim = place->claim;
-    struct router_lineage best_lineage = place_lineage(place);
-    bool best_has_title = place->has_title;
-    struct answer *best = NULL;
-
-    for (size_t i = 0; i < claim->count; i++) {
-        struct answer *answer = &claim->answers[i];
-
-        if (answer->state == HEAD_COPY &&
-            place_is_better(&answer->lineage, answer->has_title, &best_lineage, best_has_title)) {
-            best = answer;
-            best_lineage = answer->lineage;
-            best_has_title = answer->has_title;
-        }
-    }
-    return best;
-}
-
-/* Another one that thinks that it owns the channel, or could. */
-static struct answer *other_title(struct claim *claim)
-{
-    for (size_t i = 0; i < claim->count; i++) {
-        if (claim->answers[i].state == HEAD_COPY && claim->answers[i].has_title)
-            return &claim->answers[i];
-    }
-    return NULL;
-}
-
-static void offer(struct place *place, struct node *node)
-{
-    shard_send(place->shard, node,
-               &(struct router_frame){
-                   .kind = FRAME_OFFER, .channel = place->name, .channel_size = place->name_size});
+                                      .take = {claim->id, head->lineage.epoch, offset}});
 }
 
 static void finish(struct place *place)
 {
     bool is_stale = place->claim->is_stale;
     bool is_for_strays = place->claim->is_for_strays;
-    struct node *best = shard_best(place->shard, place);
+    struct node *best = nodes_best(place->shard, place);
 
     place->committed = place->history.top;
     end_claim(place, PLACE_OWNED);
@@ -241,7 +197,7 @@ static void finish(struct place *place)
     }
     owner_serve_parked(place);
     if (is_for_strays && best)
-        offer(place, best);
+        owning_offer(place, best);
 }
 
 /* Looks for a mirror once, and ends the claim when it has all. */
@@ -268,11 +224,12 @@ static void settle(struct place *place)
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
 
     place->claim->phase = CLAIM_SETTLING;
-    mirror_detach(place);
+    copy_detach(place);
     place_cut_short(place);
     if (!place->has_title) {
         if (place_has_copy(place))
-            metric_add(&shard->stats.forks, 1);
+            metric_add(nodes_may_any_live(shard) ? &shard->stats.forks : &shard->stats.failovers,
+                       1);
         shard_fresh_epoch(shard, epoch);
         place_fork(place, epoch);
     }
@@ -288,60 +245,44 @@ static void hold(struct place *place)
     list_append(&place->shard->held, &claim->held_link);
 }
 
-/* True while a router whose line has broken may be back at once, with more than we have. */
-static bool must_wait_for_others(const struct shard *shard)
+/* Without the title the claim would end in a fork, which is for those who wait for it, or for the
+ * sake of a copy that is the only one by all we know. */
+static bool is_for_nobody(const struct place *place)
 {
-    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        const struct node *node = container_of(at, struct node, link);
+    const struct claim *claim = place->claim;
 
-        if (!node->shard_link && !node->is_leaving && !node_fence_is_passed(node, shard->now_ms))
-            return true;
-    }
-    return false;
+    return !claim->is_new && !owner_is_awaited(place) &&
+           !(claim->is_for_strays && !nodes_may_any_live(place->shard));
 }
 
-/* Without the title the claim would end in a fork. */
 static void settle_or_wait(struct place *place)
 {
-    if (!place->has_title && place->claim->has_newcomer) {
+    if (!place->has_title && place->claim->has_changed) {
         ask_all(place);
-    } else if (!place->has_title && must_wait_for_others(place->shard)) {
+    } else if (!place->has_title && nodes_may_any_return(place->shard)) {
         hold(place);
-    } else if (!place->has_title && !place->claim->is_new && !owner_is_awaited(place)) {
-        claim_give_up(place, place->shard->settings.node); /* a fork for nobody */
+    } else if (!place->has_title && is_for_nobody(place)) {
+        claim_give_up(place, place->shard->settings.node);
     } else {
         settle(place);
     }
 }
 
 /* Of a claim for the sake of our copy: an owner has all of it, so there is nothing to add. */
-static bool is_needless(struct place *place)
+static bool is_needless(const struct place *place)
 {
-    struct router_lineage own = place_lineage(place);
-    const struct claim *claim = place->claim;
-
-    if (!claim->is_for_strays || place->has_title || owner_is_awaited(place))
-        return false;
-    for (size_t i = 0; i < claim->count; i++) {
-        const struct answer *answer = &claim->answers[i];
-
-        if (answer->state == HEAD_COPY && answer->has_title &&
-            place_common_offset(&own, &answer->lineage) >= own.offset)
-            return true;
-    }
-    return false;
+    return place->claim->is_for_strays && !place->has_title && !owner_is_awaited(place) &&
+           heads_have_all(&place->claim->heads, place);
 }
 
 static void proceed(struct place *place)
 {
     struct claim *claim = place->claim;
-    struct answer *answer;
+    struct head *head;
 
     if (claim->phase == CLAIM_INQUIRING) {
-        for (size_t i = 0; i < claim->count; i++) {
-            if (!claim->answers[i].is_here)
-                return;
-        }
+        if (!heads_are_all_here(&claim->heads))
+            return;
         if (yield_is_undecided(place) || !place->shard->is_open) {
             hold(place);
             return;
@@ -351,17 +292,17 @@ static void proceed(struct place *place)
             claim_give_up(place, place->shard->settings.node);
             return;
         }
-        answer = best_answer(place);
-        if (answer) {
-            answer->has_title = false; /* its title comes with the copy */
-            take(place, answer, CLAIM_TAKING);
+        head = heads_best(&claim->heads, place);
+        if (head) {
+            head->has_title = false; /* its title comes with the copy */
+            take(place, head, CLAIM_TAKING);
             return;
         }
     }
-    answer = other_title(claim);
-    if (answer) {
-        answer->has_title = false;
-        take(place, answer, CLAIM_RELIEVING);
+    head = heads_title(&claim->heads);
+    if (head) {
+        head->has_title = false;
+        take(place, head, CLAIM_RELIEVING);
         return;
     }
     settle_or_wait(place);
@@ -382,19 +323,10 @@ void claim_receive_head(struct place *place, struct node *node, const struct rou
         return;
     if (frame->head.state == HEAD_REFUSED) {
         claim_give_up(place, frame->head.node);
-        shard_drop_if_empty(place->shard, place);
+        places_drop_if_empty(place->shard, place);
         return;
     }
-    for (size_t i = 0; i < claim->count; i++) {
-        struct answer *answer = &claim->answers[i];
-
-        if (answer->node != node)
-            continue;
-        answer->is_here = true;
-        answer->state = frame->head.state;
-        answer->lineage = frame->head.lineage;
-        answer->has_title = frame->head.has_title;
-    }
+    heads_note(&claim->heads, node, frame);
     proceed(place);
 }
 
@@ -420,7 +352,7 @@ void claim_relieved(struct place *place, const struct node *node)
 
 void claim_receive_given(struct shard *shard, struct node *node, const struct router_frame *frame)
 {
-    struct place *place = shard_find_or_create(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find_or_create(shard, frame->channel, frame->channel_size);
     struct claim *claim = place ? place->claim : NULL;
     bool is_ours = claim && claim->id == frame->given.claim && claim->giver == node;
     const struct router_lineage *lineage = &frame->given.lineage;
@@ -428,7 +360,7 @@ void claim_receive_given(struct shard *shard, struct node *node, const struct ro
     if (!place)
         return;
     if (frame->given.has_title && place->source == node && place->source_is_owner)
-        mirror_detach(place); /* its owner no more */
+        copy_detach(place); /* its owner no more */
     if (!(is_ours && claim->phase == CLAIM_TAKING) && !is_welcome(place, frame)) {
         /* Even where nobody here waits for it any more: the giver has no right to it now. */
         if (is_ours || frame->given.has_title)
@@ -438,7 +370,7 @@ void claim_receive_given(struct shard *shard, struct node *node, const struct ro
     stray_park_own(place, lineage);
     place_adopt(place, lineage, frame->given.start, &frame->given.producers);
     place->used_ms = shard->now_ms;
-    mirror_attach(place, node, lineage->offset, false);
+    copy_attach(place, node, lineage->offset, false);
     place->source_has_title = frame->given.has_title;
     if (place->history.top >= place->source_offset)
         claim_given_whole(place);
@@ -449,7 +381,7 @@ void claim_given_whole(struct place *place)
     struct claim *claim = place->claim;
 
     place->has_title = place->source_has_title;
-    mirror_detach(place);
+    copy_detach(place);
     metric_add(&place->shard->stats.taken, 1);
     if (claim && claim->phase == CLAIM_TAKING)
         proceed(place);
@@ -472,24 +404,13 @@ void claim_node_up(struct shard *shard, struct node *node)
 
         at = at->next;
         if (place->claim && place->claim->phase != CLAIM_INQUIRING)
-            place->claim->has_newcomer = true;
-        else if (place->claim && add_asked(place->claim, node))
+            place->claim->has_changed = true;
+        else if (place->claim && heads_add(&place->claim->heads, node))
             inquire(place, node);
         if (!(place->role == PLACE_OWNED || claim_is_settling(place)) || place->mirror)
             continue;
         place->mirror_refusals = 0;
         mirror_want(place);
-    }
-}
-
-static void forget_answer(struct place *place, const struct node *node)
-{
-    struct claim *claim = place->claim;
-
-    for (size_t i = 0; i < claim->count; i++) {
-        if (claim->answers[i].node != node)
-            continue;
-        claim->answers[i--] = claim->answers[--claim->count];
     }
 }
 
@@ -502,7 +423,8 @@ void claim_node_lost(struct shard *shard, struct node *node)
         at = at->next;
         stray_node_lost(place, node);
         if (claim) {
-            forget_answer(place, node);
+            heads_remove(&claim->heads, node);
+            claim->has_changed = true; /* another one may know it to live */
             if (claim->phase == CLAIM_INQUIRING)
                 proceed(place);
             else if (claim->phase != CLAIM_SETTLING && claim->giver == node)
@@ -525,74 +447,5 @@ void claim_fate_decided(struct shard *shard)
 
         list_remove(&claim->held_link);
         proceed(claim->place);
-    }
-}
-
-/* What owners tell each other. */
-
-/* Or could be: an heir whom nobody has asked yet. */
-static bool is_owned(const struct place *place)
-{
-    return place->role == PLACE_OWNED || place->role == PLACE_YIELDING ||
-           (place->role == PLACE_COPY && place->has_title) ||
-           (place->claim && place->claim->phase != CLAIM_INQUIRING);
-}
-
-void claim_tell_owning(struct shard *shard, struct node *node)
-{
-    char *channels[ROUTER_OWNING_LIMIT];
-    size_t count = 0;
-
-    for (struct list *at = shard->places.next; at != &shard->places; at = at->next) {
-        struct place *place = container_of(at, struct place, link);
-
-        if (is_owned(place))
-            channels[count++] = place->name;
-        if (count > 0 && (count == ROUTER_OWNING_LIMIT || at->next == &shard->places)) {
-            shard_send(shard, node,
-                       &(struct router_frame){.kind = FRAME_OWNING, .owning = {channels, count}});
-            count = 0;
-        }
-    }
-}
-
-void claim_receive_owning(struct shard *shard, struct node *node, const struct router_frame *frame)
-{
-    for (size_t i = 0; i < frame->owning.count; i++) {
-        const char *channel = frame->owning.channels[i];
-        struct place *place = shard_find(shard, channel, strlen(channel));
-
-        if (!place || !is_owned(place) || !shard_ranks(shard, place, NULL, node))
-            continue;
-        if (place->role == PLACE_OWNED || place->role == PLACE_COPY)
-            claim_start(place, false);
-        else if (place->claim)
-            place->claim->is_stale = true;
-    }
-}
-
-void claim_receive_offer(struct shard *shard, const struct router_frame *frame)
-{
-    struct place *place = shard_find_or_create(shard, frame->channel, frame->channel_size);
-
-    if (!place)
-        return;
-    if (place->role == PLACE_COPY && !shard_best(shard, place))
-        claim_start(place, false);
-    shard_drop_if_empty(shard, place);
-}
-
-void claim_offer_all(struct shard *shard)
-{
-    unsigned left = OFFERS_A_TICK;
-
-    for (struct list *at = shard->places.next; at != &shard->places && left > 0; at = at->next) {
-        struct place *place = container_of(at, struct place, link);
-        struct node *best = place->role == PLACE_OWNED ? shard_best_other(shard, place) : NULL;
-
-        if (!best)
-            continue;
-        left--;
-        offer(place, best);
     }
 }

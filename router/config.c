@@ -211,9 +211,11 @@ static const struct option options[] = {
      .argument = "SIZE",
      .minimum = MIB,
      .maximum = 64 * GIB,
-     .help = "Bytes that may wait for one gateway or router; one that reads more slowly is "
-             "disconnected, and "
-             "catches up from history."},
+     .help =
+         "Bytes that may wait for one gateway or router; one that reads more slowly is "
+         "disconnected, and "
+         "catches up from history. Not less than a message and what a shard keeps of histories, "
+         "which it may be sent at once."},
     {.name = "link-memory",
      .type = OPTION_SIZE,
      .is_fixed = true,
@@ -254,7 +256,8 @@ static const struct option options[] = {
      .argument = "SIZE",
      .minimum = KIB,
      .maximum = 64 * MIB,
-     .help = "Largest message; at least what any gateway takes."},
+     .help = "Largest message that is taken from gateways; a larger one is refused, and its client "
+             "told. The same in all routers; gateways whose own is larger say so in their log."},
     {.name = "drain-time",
      .type = OPTION_TIME,
      .is_fixed = true,
@@ -317,6 +320,13 @@ void config_check(const struct config *config, option_report *report, void *cont
         report(context, "--memory-limit: expected at least 64M, or 0");
     if (config->link_memory_bytes < config->history_memory_bytes)
         report(context, "--link-memory: less than --history-memory");
+    if (config->link_memory_bytes < 2 * config->max_message_size)
+        report(context, "--link-memory: must be at least twice --max-message-size");
+    if (config->link_queue_limit < config->max_message_size + MIB)
+        report(context, "--link-queue-limit: must be at least 1M more than --max-message-size");
+    if (config->link_queue_limit < config->history_memory_bytes / config->shards)
+        report(context, "--link-queue-limit: less than --history-memory divided by --shards, which "
+                        "a gateway or router may be sent at once");
     if (config->waiting_memory_bytes < config->max_message_size / 16)
         report(context, "--waiting-memory: too little for --max-message-size");
 }

@@ -1,11 +1,10 @@
 /*
- * Copies at two routers. The owner's side sends every message it appends to one other router, the
- * best for the channel after itself, and commits what that one has. The mirror's side keeps the
- * copy, says how far it is, and knows when it may call itself the heir (place.h, node.h).
+ * Copies at two routers, from the side of the owner (copy.c is the other): it sends every message
+ * that it appends to one other router, the best for the channel after itself, and commits what that
+ * one has.
  *
- * There is one certified mirror at most. An owner that takes another one first makes sure that the
- * old one does not think it is one any more: by its word, by its death, or by waiting out the
- * fence.
+ * An owner that lost its mirror commits nothing and takes no other one before it has waited out the
+ * fence: the line may be back at once, and what only one router has is not safe.
  */
 #include <assert.h>
 #include <string.h>
@@ -13,15 +12,14 @@
 #include "common/memory.h"
 #include "router/shard_parts.h"
 
-#define OPENING_LIMIT 256 /* mirrors under way at once, beside those that publishes wait for */
-#define REFUSAL_LIMIT 20  /* one a tick: after that the owner goes on alone */
+#define OPENING_LIMIT 256  /* mirrors under way at once, beside those that publishes wait for */
+#define REFUSAL_LIMIT 20   /* one a tick: after that the owner goes on alone, */
+#define RETRY_MS      5000 /* and asks once more each time that this is over */
 
 static struct place *of_mirror(struct list *at)
 {
     return container_of(at, struct place, mirror_link);
 }
-
-/* The owner's side. */
 
 bool mirror_is_unfenced(const struct place *place)
 {
@@ -109,10 +107,19 @@ static void set_fence(struct place *place, struct node *node)
     list_append(&place->shard->fenced, &place->fence_link);
 }
 
+static void set_refused(struct place *place, bool is_refused)
+{
+    struct shard *shard = place->shard;
+
+    shard->refused_count += (uint64_t)is_refused - (uint64_t)place->is_refused;
+    place->is_refused = is_refused;
+    metric_set(&shard->stats.unmirrored, shard->refused_count);
+}
+
 void mirror_want(struct place *place)
 {
     assert(!place->mirror);
-    if (shard_best_other(place->shard, place) && place->mirror_refusals < REFUSAL_LIMIT)
+    if (nodes_best_other(place->shard, place) && place->mirror_refusals < REFUSAL_LIMIT)
         set_state(place, MIRROR_WANTED);
     else
         set_state(place, MIRROR_NONE);
@@ -121,14 +128,16 @@ void mirror_want(struct place *place)
 void mirror_open(struct place *place)
 {
     struct shard *shard = place->shard;
-    struct node *node = shard_best_other(shard, place);
+    struct node *node = nodes_best_other(shard, place);
 
     if (!node) {
         set_state(place, MIRROR_NONE);
         return;
     }
     if (place->fence != node && !mirror_is_unfenced(place)) {
-        set_state(place, MIRROR_WANTED); /* two mirrors would both be heirs */
+        set_state(place, MIRROR_WANTED); /* the one that was lost may be back */
+        if (place->fence)
+            list_remove(&place->wanted_link); /* until mirror_fences_expire() */
         return;
     }
     place->mirror = node;
@@ -152,20 +161,30 @@ void mirror_open_wanted(struct shard *shard)
     /* Each one once: what is refused wants again at the next tick. */
     list_init(&waiting);
     list_append_all(&waiting, &shard->wanted);
-    while (!list_is_empty(&waiting)) {
+    while (!list_is_empty(&waiting) && shard->opening < OPENING_LIMIT) {
         struct place *place = container_of(waiting.next, struct place, wanted_link);
 
         list_remove(&place->wanted_link);
-        if (shard->opening >= OPENING_LIMIT) {
-            list_append(&shard->wanted, &place->wanted_link);
-            continue;
-        }
         mirror_open(place);
         if (place->mirror || place->mirror_state == MIRROR_WANTED)
             continue;
         claim_mirror_changed(place); /* there is nobody left who could be one */
         owner_commit(place);
     }
+    list_append_all(&waiting, &shard->wanted); /* behind those that have waited longer */
+    list_append_all(&shard->wanted, &waiting);
+}
+
+void mirror_retry(struct place *place)
+{
+    struct shard *shard = place->shard;
+
+    if (!place->is_refused || place->role != PLACE_OWNED || place->mirror_state != MIRROR_NONE ||
+        shard->now_ms - place->refused_ms < RETRY_MS || shard->opening >= OPENING_LIMIT ||
+        !nodes_best_other(shard, place))
+        return;
+    place->mirror_refusals = REFUSAL_LIMIT - 1;
+    mirror_open(place);
 }
 
 static void send_entry(struct place *place, struct node *node, struct message *message)
@@ -213,6 +232,7 @@ static void become_held(struct place *place)
 {
     set_state(place, MIRROR_HELD);
     place->mirror_refusals = 0;
+    set_refused(place, false);
     claim_mirror_changed(place);
     owner_commit(place);
 }
@@ -228,6 +248,10 @@ static void receive_refusal(struct place *place, uint64_t node)
     }
     place->mirror_refusals++;
     mirror_want(place);
+    if (place->mirror_state == MIRROR_NONE) {
+        set_refused(place, true);
+        place->refused_ms = shard->now_ms;
+    }
     claim_mirror_changed(place);
     owner_commit(place);
 }
@@ -240,7 +264,8 @@ void mirror_receive_have(struct place *place, struct node *node, const struct ro
         receive_refusal(place, frame->mirrored.node);
         return;
     }
-    if (strcmp(frame->mirrored.epoch, place->lineage.epoch) != 0)
+    if (strcmp(frame->mirrored.epoch, place->lineage.epoch) != 0 ||
+        frame->mirrored.offset > place->history.top)
         return; /* the answer to an earlier question; ours is on its way */
     place->mirror_target = place->history.top;
     place->mirrored = frame->mirrored.offset;
@@ -284,6 +309,7 @@ bool mirror_close(struct place *place)
     }
     if (!place->mirror)
         set_state(place, MIRROR_NONE);
+    set_refused(place, false);
     return !place->mirror && mirror_is_unfenced(place);
 }
 
@@ -295,6 +321,7 @@ void mirror_forget(struct place *place)
     }
     release_fence(place);
     set_state(place, MIRROR_NONE);
+    set_refused(place, false);
 }
 
 void mirror_receive_closed(struct place *place, struct node *node)
@@ -305,8 +332,22 @@ void mirror_receive_closed(struct place *place, struct node *node)
     claim_mirror_changed(place);
 }
 
+/* True where a fence that places wait for is passed, by its node at least. */
+static bool any_fence_is_passed(const struct shard *shard)
+{
+    for (const struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
+        const struct node *node = container_of(at, struct node, link);
+
+        if (node->fenced > 0 && node_fence_is_passed(node, shard->now_ms))
+            return true;
+    }
+    return false;
+}
+
 void mirror_fences_expire(struct shard *shard)
 {
+    if (!any_fence_is_passed(shard))
+        return;
     for (struct list *at = shard->fenced.next; at != &shard->fenced;) {
         struct place *place = container_of(at, struct place, fence_link);
 
@@ -316,6 +357,8 @@ void mirror_fences_expire(struct shard *shard)
         if (place->fence &&
             (place->fence != place->mirror || node_fence_is_passed(place->fence, shard->now_ms)))
             release_fence(place);
+        if (place->mirror_state == MIRROR_WANTED && list_is_empty(&place->wanted_link))
+            list_append(&shard->wanted, &place->wanted_link);
         claim_mirror_changed(place);
         owner_commit(place);
     }
@@ -338,166 +381,5 @@ void mirror_node_lost(struct shard *shard, struct node *node)
         mirror_is_lost(place, node);
         claim_mirror_changed(place);
         owner_commit(place);
-    }
-}
-
-/* The mirror's side. */
-
-void mirror_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner)
-{
-    mirror_detach(place);
-    place->source = node;
-    place->source_offset = whole_offset;
-    place->source_is_owner = is_owner;
-    list_append(&node->copies, &place->source_link);
-}
-
-void mirror_detach(struct place *place)
-{
-    place->source = NULL;
-    place->is_certified = false;
-    list_remove(&place->source_link);
-    list_remove(&place->ack_link);
-}
-
-static void answer_open(struct shard *shard, struct node *node, const struct router_frame *frame,
-                        const char *epoch, uint64_t offset, bool is_refused, uint64_t at)
-{
-    shard_send(shard, node,
-               &(struct router_frame){.kind = FRAME_MIRROR_HAVE,
-                                      .channel = frame->channel,
-                                      .channel_size = frame->channel_size,
-                                      .mirrored = {epoch, offset, is_refused, at}});
-}
-
-/* Why a router cannot have us as its mirror: the node that the channel is at, or 0. */
-static uint64_t owner_instead(struct place *place, const struct node *node)
-{
-    struct shard *shard = place->shard;
-
-    switch (place->role) {
-    case PLACE_CLAIMING:
-    case PLACE_YIELDING:
-        return shard->settings.node;
-    case PLACE_OWNED: /* two owners: the better one claims the channel anew */
-        return !shard->is_leaving && shard_ranks(shard, place, NULL, node) ? shard->settings.node
-                                                                           : node->id;
-    case PLACE_COPY:
-        break;
-    }
-    if (place->source && place->source != node && place->source_is_owner &&
-        place->source->shard_link)
-        return place->source->id; /* two owners that do not see each other; the first one has us */
-    return 0;
-}
-
-void mirror_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame)
-{
-    struct place *place = shard_find_or_create(shard, frame->channel, frame->channel_size);
-    uint64_t other = place ? owner_instead(place, node) : 0;
-
-    if (!place || other) {
-        answer_open(shard, node, frame, "", 0, true, other);
-        if (place && place->role == PLACE_OWNED && other == shard->settings.node)
-            claim_start(place, false);
-        return;
-    }
-    stray_park_own(place, &frame->given.lineage); /* an owner that gave up its claim */
-    place_adopt(place, &frame->given.lineage, frame->given.start, &frame->given.producers);
-    place->used_ms = shard->now_ms;
-    if (place->yielded_to != node->id)
-        place->yielded_to = 0;
-    mirror_attach(place, node, frame->given.lineage.offset, true);
-    place->is_certified = place->history.top >= place->source_offset;
-    answer_open(shard, node, frame, place->lineage.epoch, place->history.top, false, 0);
-}
-
-void mirror_receive_close(struct place *place, struct node *node, const struct router_frame *frame)
-{
-    struct shard *shard = place->shard;
-    bool is_ours = place->source == node && place->source_is_owner;
-
-    if (is_ours) {
-        mirror_detach(place);
-        stray_doubt(place);
-    }
-    if (!frame->mirror_close.forget) {
-        shard_send(shard, node,
-                   &(struct router_frame){.kind = FRAME_MIRROR_CLOSED,
-                                          .channel = place->name,
-                                          .channel_size = place->name_size});
-    } else if (is_ours && place->role == PLACE_COPY) {
-        place_forget(place);
-        shard_drop_if_empty(shard, place);
-    }
-}
-
-bool mirror_receive_entry(struct place *place, struct node *node, struct message *message)
-{
-    struct shard *shard = place->shard;
-
-    if (stray_receive(place, node, message))
-        return true;
-    if (place->source != node || message->offset <= place->history.top)
-        return true; /* of a stream that was given up, or known */
-    if (message->offset != place->history.top + 1) {
-        struct router_lineage lineage = place->lineage;
-
-        if (!place->source_is_owner)
-            return false;
-        place_reset(place, &lineage, message->offset - 1); /* the owner has not kept the rest */
-    }
-    place_append(place, message, shard->now_ms);
-    if (place->source_is_owner) {
-        place->is_certified = place->history.top >= place->source_offset;
-        if (list_is_empty(&place->ack_link))
-            list_append(&shard->acks, &place->ack_link);
-    } else if (place->history.top >= place->source_offset) {
-        claim_given_whole(place);
-    }
-    return true;
-}
-
-void mirror_send_acks(struct shard *shard)
-{
-    while (!list_is_empty(&shard->acks)) {
-        struct place *place = container_of(shard->acks.next, struct place, ack_link);
-
-        list_remove(&place->ack_link);
-        shard_send(shard, place->source,
-                   &(struct router_frame){
-                       .kind = FRAME_MIRRORED,
-                       .channel = place->name,
-                       .channel_size = place->name_size,
-                       .mirrored = {.epoch = place->lineage.epoch, .offset = place->history.top}});
-    }
-}
-
-void mirror_node_up(struct node *node)
-{
-    while (!list_is_empty(&node->copies)) {
-        struct place *place = container_of(node->copies.next, struct place, source_link);
-
-        if (place->source_is_owner)
-            stray_doubt(place);
-        mirror_detach(place);
-    }
-}
-
-void mirror_node_decided(struct node *node)
-{
-    if (node->fate == NODE_UNDECIDED)
-        return;
-    while (!list_is_empty(&node->copies)) {
-        struct place *place = container_of(node->copies.next, struct place, source_link);
-        bool is_heir = node->fate == NODE_DEAD && place->source_is_owner && place->is_certified;
-
-        if (place->source_is_owner && !is_heir)
-            stray_doubt(place);
-        mirror_detach(place);
-        if (is_heir) {
-            place->has_title = true;
-            place->unsure_ms = place->shard->now_ms;
-        }
     }
 }

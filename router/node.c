@@ -12,7 +12,7 @@ struct node *node_create(uint64_t id, const char *name, const char *address)
 
     node->id = id;
     node->seed = placement_seed(name);
-    node->fate = NODE_UNKNOWN;
+    node->fate = NODE_GONE;
     snprintf(node->name, sizeof(node->name), "%s", name);
     snprintf(node->address, sizeof(node->address), "%s", address);
     list_init(&node->link);
@@ -42,25 +42,24 @@ void node_linked(struct node *node, struct shard_link *link)
 void node_lost(struct node *node, uint64_t heard_ms, uint64_t now_ms)
 {
     node->shard_link = NULL;
-    node->fate = NODE_UNDECIDED;
+    node->fate = NODE_MISSED;
     node->lost_ms = now_ms;
     node->fence_ms = heard_ms + NODE_FENCE_MS;
 }
 
-void node_died(struct node *node, uint64_t now_ms)
+void node_died(struct node *node)
 {
-    if (node->shard_link || node->is_dead)
+    if (node->shard_link)
         return;
     node->is_dead = true;
-    if (node->fate == NODE_UNDECIDED)
-        node->fate = now_ms <= node->echoed_ms + NODE_LEASE_MS ? NODE_DEAD : NODE_UNKNOWN;
+    node->fate = NODE_GONE;
 }
 
 bool node_expire(struct node *node, uint64_t now_ms)
 {
-    if (node->fate != NODE_UNDECIDED || now_ms <= node->echoed_ms + NODE_LEASE_MS)
+    if (node->fate != NODE_MISSED || !node_fence_is_passed(node, now_ms))
         return false;
-    node->fate = NODE_UNKNOWN;
+    node->fate = NODE_GONE;
     return true;
 }
 

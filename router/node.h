@@ -2,20 +2,14 @@
  * Another router, as one shard knows it: linked or not, leaving or not, and what may be concluded
  * from its silence. Outlives its link, because copies and fences refer to it.
  *
- * Two clocks decide what a router may do when it loses sight of another, and they rest on the same
- * heartbeat. Every ping carries our clock and comes back with it, so at `echoed_ms` of our own
- * clock the other one had us in sight.
- *
  * - An owner that lost its mirror goes on alone only FENCE_MS after it last heard of it, or once it
- * knows that the mirror's process is dead.
- * - A mirror that lost its owner may take its place under the same epoch only if it learns that the
- *   owner's process is dead before LEASE_MS have passed since its last echo. The owner, were it
- * alive meanwhile, cannot have gone on alone yet: it had heard of us later than that echo was sent.
- * - Whoever else would take its place, under a new epoch, waits out the same FENCE_MS: a line that
+ *   takes the mirror's process for dead.
+ * - Whoever would take the place of a router that it lost waits out the same FENCE_MS: a line that
  *   broke may be back at once, and the owner with it.
  *
- * Dead means that the process is known to be gone: its address refuses connections or answers as
- * another node. Silence is not death: see router/README.md on splits.
+ * Dead means that its address refuses connections or answers as another node. That ends waiting and
+ * nothing else: a firewall can refuse in the name of a router that lives, so no epoch rests on it
+ * (place.h). Silence is not death: see router/README.md on splits.
  */
 #ifndef ROUTER_NODE_H
 #define ROUTER_NODE_H
@@ -29,15 +23,13 @@
 #define NODE_PING_MS    300
 #define NODE_SILENCE_MS 1500
 #define NODE_FENCE_MS   1500
-#define NODE_LEASE_MS   1200
 
 struct shard_link;
 
 enum node_fate {
     NODE_LINKED,
-    NODE_UNDECIDED, /* lost; it may still turn out in time that it is dead */
-    NODE_DEAD,      /* dead, and known in time */
-    NODE_UNKNOWN,   /* lost, and it may have gone on without us */
+    NODE_MISSED, /* lost, and it may be back at once */
+    NODE_GONE,   /* dead, lost for longer than its fence, or never met */
 };
 
 struct node {
@@ -50,7 +42,7 @@ struct node {
     bool is_leaving;
     bool is_dead; /* its process is gone */
     enum node_fate fate;
-    uint64_t echoed_ms; /* our clock when it last had us in sight, as far as we know */
+    uint64_t echoed_ms; /* our clock when it had last heard all that we had said, as we know */
     uint64_t fence_ms;  /* once lost: from when on whoever had it as a mirror may go on alone */
     uint64_t lost_ms;
     struct list copies;   /* places whose copy it keeps up to date, as their owner */
@@ -70,9 +62,9 @@ void node_linked(struct node *node, struct shard_link *link);
 void node_lost(struct node *node, uint64_t heard_ms, uint64_t now_ms);
 
 /* The process is known to be dead. */
-void node_died(struct node *node, uint64_t now_ms);
+void node_died(struct node *node);
 
-/* Time passes; true if the fate was decided by that. */
+/* Time passes; true if it is gone by that. */
 bool node_expire(struct node *node, uint64_t now_ms);
 
 /* True if an owner that had it as a mirror may go on without it. */

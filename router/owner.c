@@ -68,12 +68,10 @@ bool owner_has_room(const struct shard *shard, size_t bytes)
 bool owner_is_awaited(const struct place *place)
 {
     for (const struct list *at = place->parked.next; at != &place->parked; at = at->next) {
-        const struct waiting *waiting = container_of(at, struct waiting, link);
-
-        if (waiting->gateway || waiting->kind == WAITING_STRAY)
+        if (container_of(at, struct waiting, link)->gateway)
             return true;
     }
-    return false;
+    return stray_waits(place);
 }
 
 /* Answers. */
@@ -130,102 +128,6 @@ static void answer_elsewhere(const struct waiting *waiting, uint64_t node)
     }
 }
 
-static void send_delivery(struct place *place, struct shard_link *gateway, struct message *message)
-{
-    metric_add(&place->shard->stats.delivered, 1);
-    shard_send_link(place->shard, gateway,
-                    &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
-}
-
-/* Subscriptions. */
-
-static void count_subscriptions(struct shard *shard, int change)
-{
-    shard->subscription_count += (uint64_t)(int64_t)change;
-    metric_set(&shard->stats.subscriptions, shard->subscription_count);
-}
-
-static void end_subscription(struct subscriber *subscriber)
-{
-    count_subscriptions(subscriber->place->shard, -1);
-    list_remove(&subscriber->link);
-    list_remove(&subscriber->link_link);
-    memory_free(subscriber);
-}
-
-static struct subscriber *find_subscriber(struct place *place, const struct shard_link *gateway)
-{
-    for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next) {
-        struct subscriber *subscriber = container_of(at, struct subscriber, link);
-
-        if (subscriber->gateway == gateway)
-            return subscriber;
-    }
-    return NULL;
-}
-
-static void add_subscriber(struct place *place, struct shard_link *gateway)
-{
-    struct subscriber *subscriber = find_subscriber(place, gateway);
-
-    if (subscriber)
-        return; /* it asked again; it is told again where it stands */
-    subscriber = memory_zeroed(1, sizeof(*subscriber));
-    subscriber->place = place;
-    subscriber->gateway = gateway;
-    list_init(&subscriber->link);
-    list_init(&subscriber->link_link);
-    list_append(&place->subscribers, &subscriber->link);
-    list_append(&gateway->subscribers, &subscriber->link_link);
-    count_subscriptions(place->shard, 1);
-}
-
-static void send_missed(struct place *place, struct shard_link *gateway, uint64_t from)
-{
-    struct history_reader reader;
-    struct message *message;
-
-    history_read(&place->history, &reader, from, HISTORY_FORWARD, place->committed - from);
-    while ((message = history_next(&reader)) && message->offset <= place->committed)
-        send_delivery(place, gateway, message);
-}
-
-/* Whether what a gateway published under `epoch`, up to that sequence, is in this history or about
- * to be. */
-static bool has_acknowledged(const struct place *place, const char *epoch, uint64_t publisher,
-                             uint64_t sequence)
-{
-    const struct router_producer *producer = producers_find(&place->producers, publisher);
-
-    return sequence == 0 || strcmp(epoch, place->lineage.epoch) == 0 ||
-           (producer && producer->sequence >= sequence) || stray_has(place, publisher, sequence);
-}
-
-/* Takes a gateway that stands at (epoch, offset), or nowhere, among the subscribers. */
-static void subscribe(struct place *place, struct shard_link *gateway, const char *epoch,
-                      uint64_t offset, uint64_t acknowledged)
-{
-    uint64_t from = place->committed;
-    bool is_lost = false;
-
-    if (epoch[0] != '\0' && (!has_acknowledged(place, epoch, gateway->id, acknowledged) ||
-                             !place_follows(place, epoch, offset, place->committed, &from))) {
-        is_lost = true;
-        from = place->committed;
-        metric_add(&place->shard->stats.lost, 1);
-    }
-    add_subscriber(place, gateway);
-    shard_send_link(
-        place->shard, gateway,
-        &(struct router_frame){.kind = FRAME_SUBSCRIBED,
-                               .channel = place->name,
-                               .channel_size = place->name_size,
-                               .subscribed = {place->lineage.epoch, from,
-                                              is_lost ? OUTCOME_LOST : OUTCOME_CONTINUED}});
-    if (from < place->committed)
-        send_missed(place, gateway, from);
-}
-
 /* Publishing. */
 
 static void acknowledge(const struct waiting *waiting)
@@ -239,12 +141,6 @@ static void acknowledge(const struct waiting *waiting)
                             .channel = place->name,
                             .channel_size = place->name_size,
                             .ack = {waiting->sequence, place->lineage.epoch, waiting->told}});
-}
-
-static void deliver(struct place *place, struct message *message)
-{
-    for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next)
-        send_delivery(place, container_of(at, struct subscriber, link)->gateway, message);
 }
 
 static void count_commit(struct place *place)
@@ -269,7 +165,7 @@ void owner_commit(struct place *place)
         if (waiting->message) {
             count_commit(place);
             place->committed = waiting->offset;
-            deliver(place, waiting->message);
+            subscriber_deliver(place, waiting->message);
         }
         acknowledge(waiting);
         owner_forget(waiting);
@@ -329,9 +225,9 @@ static void publish(struct place *place, struct shard_link *gateway, struct mess
  * where we hold its title: nobody else can own it then. */
 static bool is_elsewhere(struct shard *shard, const struct place *place, uint64_t *node)
 {
-    struct node *taker = place->yielded_to ? shard_node(shard, place->yielded_to) : NULL;
+    struct node *taker = place->yielded_to ? nodes_find(shard, place->yielded_to) : NULL;
     struct node *best =
-        taker && taker->shard_link && !taker->is_leaving ? taker : shard_best(shard, place);
+        taker && taker->shard_link && !taker->is_leaving ? taker : nodes_best(shard, place);
 
     if (!best || place->has_title)
         return false;
@@ -364,7 +260,8 @@ enum owner_turn owner_turn(struct place *place, bool insists, uint64_t *node)
 struct waiting *owner_park(struct place *place, struct shard_link *gateway, enum waiting_kind kind,
                            struct message *message)
 {
-    return wait_for(&place->parked, place, gateway, kind, message);
+    return wait_for(kind == WAITING_STRAY ? &place->strays : &place->parked, place, gateway, kind,
+                    message);
 }
 
 void owner_subscribe(struct shard *shard, struct shard_link *gateway,
@@ -374,15 +271,15 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
     struct waiting *waiting;
     uint64_t node = 0;
 
-    if (!owner_has_room(shard, 0) || !shard_has_place_room(shard) ||
-        !(place = shard_find_or_create(shard, frame->channel, frame->channel_size))) {
+    if (!owner_has_room(shard, 0) || !places_have_room(shard) ||
+        !(place = places_find_or_create(shard, frame->channel, frame->channel_size))) {
         refuse_for_room(shard, gateway, frame, 0);
         return;
     }
     switch (owner_turn(place, frame->subscribe.insist, &node)) {
     case TURN_SERVE:
-        subscribe(place, gateway, frame->subscribe.epoch, frame->subscribe.offset,
-                  frame->subscribe.acknowledged);
+        subscriber_take(place, gateway, frame->subscribe.epoch, frame->subscribe.offset,
+                        frame->subscribe.acknowledged);
         return;
     case TURN_PARK:
         waiting = owner_park(place, gateway, WAITING_SUBSCRIBE, NULL);
@@ -392,7 +289,7 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
         return;
     case TURN_AWAY:
         send_moved(shard, gateway, place->name, place->name_size, node);
-        shard_drop_if_empty(shard, place);
+        places_drop_if_empty(shard, place);
         return;
     }
 }
@@ -400,15 +297,15 @@ void owner_subscribe(struct shard *shard, struct shard_link *gateway,
 void owner_unsubscribe(struct shard *shard, struct shard_link *gateway,
                        const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
     struct subscriber *subscriber;
 
     if (!place)
         return;
     place->used_ms = shard->now_ms;
-    subscriber = find_subscriber(place, gateway);
+    subscriber = subscriber_find(place, gateway);
     if (subscriber)
-        end_subscription(subscriber);
+        subscriber_end(subscriber);
     presence_remove_node(&place->presence, gateway->id);
     for (struct list *at = place->parked.next; at != &place->parked;) {
         struct waiting *waiting = of_link(at);
@@ -432,7 +329,7 @@ void owner_publish(struct shard *shard, struct shard_link *gateway,
         return;
     }
     if (!owner_has_room(shard, message_content_size(message)) ||
-        !(place = shard_find_or_create(shard, frame->channel, frame->channel_size))) {
+        !(place = places_find_or_create(shard, frame->channel, frame->channel_size))) {
         refuse_for_room(shard, gateway, frame, message->sequence);
         return;
     }
@@ -448,7 +345,7 @@ void owner_publish(struct shard *shard, struct shard_link *gateway,
     case TURN_AWAY:
         send_refused(shard, gateway, place->name, place->name_size, message->sequence, REASON_MOVED,
                      node);
-        shard_drop_if_empty(shard, place);
+        places_drop_if_empty(shard, place);
         return;
     }
 }
@@ -459,13 +356,12 @@ static void serve(const struct waiting *waiting)
     case WAITING_PUBLISH:
         publish(waiting->place, waiting->gateway, waiting->message, waiting->after);
         return;
-    case WAITING_STRAY:
-        stray_publish(waiting->place, waiting->message);
+    case WAITING_STRAY: /* of another list */
         return;
     case WAITING_SUBSCRIBE:
         if (waiting->gateway)
-            subscribe(waiting->place, waiting->gateway, waiting->epoch, waiting->offset,
-                      waiting->acknowledged);
+            subscriber_take(waiting->place, waiting->gateway, waiting->epoch, waiting->offset,
+                            waiting->acknowledged);
         return;
     case WAITING_PRESENCE:
     case WAITING_HISTORY:
@@ -476,6 +372,7 @@ static void serve(const struct waiting *waiting)
 
 void owner_serve_parked(struct place *place)
 {
+    stray_publish_all(place); /* before what their publishers said later */
     while (!list_is_empty(&place->parked) && place->role == PLACE_OWNED) {
         struct waiting *waiting = of_link(place->parked.next);
 
@@ -486,15 +383,12 @@ void owner_serve_parked(struct place *place)
     }
 }
 
-/* All but strays: no gateway would ask for them again. */
 static void send_all_away(struct list *waitings, uint64_t node)
 {
     for (struct list *at = waitings->next; at != waitings;) {
         struct waiting *waiting = of_link(at);
 
         at = at->next;
-        if (waiting->kind == WAITING_STRAY)
-            continue;
         answer_elsewhere(waiting, node);
         owner_forget(waiting);
     }
@@ -507,7 +401,7 @@ void owner_send_away(struct place *place, uint64_t node)
             container_of(place->subscribers.next, struct subscriber, link);
 
         send_moved(place->shard, subscriber->gateway, place->name, place->name_size, node);
-        end_subscription(subscriber);
+        subscriber_end(subscriber);
     }
     send_all_away(&place->pending, node);
     send_all_away(&place->parked, node);
@@ -518,7 +412,7 @@ void owner_gateway_down(struct shard *shard, struct shard_link *gateway)
 {
     (void)shard;
     while (!list_is_empty(&gateway->subscribers))
-        end_subscription(container_of(gateway->subscribers.next, struct subscriber, link_link));
+        subscriber_end(container_of(gateway->subscribers.next, struct subscriber, link_link));
     while (!list_is_empty(&gateway->waiting)) {
         struct waiting *waiting = container_of(gateway->waiting.next, struct waiting, link_link);
 

@@ -26,6 +26,8 @@ struct place *place_create(const char *name, size_t name_size, struct histories 
     list_init(&place->subscribers);
     list_init(&place->pending);
     list_init(&place->parked);
+    list_init(&place->strays);
+    list_init(&place->stray_sources);
     return place;
 }
 
@@ -49,8 +51,9 @@ void place_count_in(struct place *place, uint64_t *memory)
 void place_destroy(struct place *place)
 {
     assert(list_is_empty(&place->subscribers) && list_is_empty(&place->pending) &&
-           list_is_empty(&place->parked) && !place->claim && !place->source && !place->mirror &&
-           !place->fence);
+           list_is_empty(&place->parked) && list_is_empty(&place->strays) &&
+           list_is_empty(&place->stray_sources) && !place->claim && !place->source &&
+           !place->mirror && !place->fence);
     if (place->memory)
         *place->memory -= place->weight;
     list_remove(&place->link);
@@ -93,7 +96,6 @@ void place_reset(struct place *place, const struct router_lineage *lineage, uint
     place->history.top = start;
     place->lineage = *lineage;
     place->has_title = place->is_unsure = false;
-    place->is_certified = false;
 }
 
 bool place_continues(const struct place *place, const struct router_lineage *lineage,
@@ -114,10 +116,10 @@ void place_adopt(struct place *place, const struct router_lineage *lineage, uint
     if (place_continues(place, lineage, start)) {
         place->lineage = *lineage;
         place->has_title = place->is_unsure = false;
-        place->is_certified = false;
     } else {
         place_reset(place, lineage, start);
     }
+    place->given_to = NULL;
     producers_set(&place->producers, producers->items, producers->count);
     weigh(place);
 }
@@ -204,5 +206,5 @@ void place_fork(struct place *place, const char *epoch)
     memcpy(place->lineage.epoch, epoch, strlen(epoch) + 1);
     place->lineage.generation++;
     place->has_title = true;
-    place->is_unsure = place->is_certified = false;
+    place->is_unsure = false;
 }

@@ -2,11 +2,11 @@
  * A place is a channel as one router has it: a copy of its history, and what the router is to it.
  *
  * The copy has an epoch, which names one line of messages with one offset each. Who may add to it
- * holds the epoch's *title*, and there is never more than one title to an epoch:
- *
- * - The owner of a channel holds it, and gives it away when another router claims the channel.
- * - A mirror has a conditional one: its certificate. It becomes the title when the owner is known
- *   to have died before it can have gone on alone (node.h).
+ * holds the epoch's *title*. It is made with the epoch, the owner of a channel holds it, and it
+ * moves when another router claims the channel: the owner drops it before it sends it on. There is
+ * no other way to it. So there is never more than one title to an epoch, whatever clocks,
+ * connections or firewalls make routers believe of each other, and none is left where its holder
+ * died.
  *
  * A router that must own a copy without its title *forks* it: a new epoch of the next generation,
  * which remembers from where on it is on its own. Whoever has seen the old epoch no further than
@@ -38,7 +38,7 @@ enum place_role {
     PLACE_COPY,     /* a copy at rest, or a mirror */
     PLACE_CLAIMING, /* becoming the owner: claim.c */
     PLACE_OWNED,
-    PLACE_YIELDING, /* giving it to another: claim.c */
+    PLACE_YIELDING, /* giving it to another: yield.c */
 };
 
 enum mirror_state {
@@ -62,7 +62,7 @@ struct place {
     struct producers producers;
     bool has_title;
     bool is_unsure;        /* whoever had the title may be gone, and nobody else has all of this */
-    uint64_t unsure_ms;    /* since when, or since we are an heir, or asked others in vain */
+    uint64_t unsure_ms;    /* since when, or since we asked others in vain */
     struct node *given_to; /* the title is on its way there, */
     uint64_t given_ms;     /* since when */
 
@@ -73,11 +73,10 @@ struct place {
     uint64_t source_offset;  /* it is whole from here on */
     bool source_is_owner;
     bool source_has_title; /* and the title comes with the last entry */
-    bool is_certified;
     struct list
-        ack_link; /* in the shard's list of places whose source is to be told what we have */
-    struct node *stray_source; /* another owner, relieved: its messages are parked as strays */
-    uint64_t stray_offset;     /* the last one */
+        ack_link;       /* in the shard's list of places whose source is to be told what we have */
+    struct list strays; /* messages that no history with the title has; see stray.c */
+    struct list stray_sources; /* where more of them come from */
 
     /* What the owner does. */
     struct node *mirror;
@@ -85,10 +84,12 @@ struct place {
     struct list wanted_link; /* in the shard's list of places that want a mirror */
     enum mirror_state mirror_state;
     unsigned mirror_refusals;
+    bool is_refused;     /* the last one that was asked would not hold it: it has none for that */
+    uint64_t refused_ms; /* when it said so */
     uint64_t mirror_target;  /* MIRROR_SYNCING: held from here on */
     uint64_t mirrored;       /* the mirror has all up to here */
     uint64_t committed;      /* so does every subscriber */
-    struct node *fence;      /* a lost mirror that may still think it is one */
+    struct node *fence;      /* a lost mirror that may be back at once */
     uint64_t fence_floor_ms; /* the same of earlier ones */
     struct list fence_link;
     struct list subscribers;

@@ -139,6 +139,7 @@ static void respond_metrics(struct router *router, const struct http_request *re
 
     router_append_metrics(&text, router->workers, router->worker_count, &router->budget,
                           http_server_accept_errors(router->admin));
+    certificates_append_metrics(&router->certificates, &text);
     respond_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", (char *)text.data,
                  text.size, output);
     buffer_deinit(&text);
@@ -233,8 +234,14 @@ static unsigned thread_count(const struct config *config)
     return (unsigned)(count < config->shards ? count : config->shards);
 }
 
-static void log_budget(const struct budget *budget)
+static void log_budget(const struct budget *budget, const struct config *config)
 {
+    if (budget->message < config->max_message_size)
+        log_event(LOG_WARNING,
+                  log_name("larger messages will be refused: --memory-limit has no room for "
+                           "--max-message-size"),
+                  log_number("max_message_size", (int64_t)config->max_message_size),
+                  log_number("lowered_to", (int64_t)budget->message));
     if (budget->is_lowered)
         log_event(LOG_INFO, log_name("limits lowered to fit into --memory-limit"),
                   log_number("memory_limit", (int64_t)budget->limit),
@@ -246,10 +253,20 @@ static void log_budget(const struct budget *budget)
                   log_number("max_message_size", (int64_t)budget->message));
 }
 
+/* What the links of a thread may hold together: their share, but always one message under way and
+ * one that waits, or whoever sends the largest would be closed for it again and again. */
+static uint64_t links_limit_of(const struct budget *budget, unsigned threads)
+{
+    uint64_t share = budget->links / threads;
+    uint64_t least = 2 * (budget->message + ROUTER_OVERHEAD_BYTES);
+
+    return share > least ? share : least;
+}
+
 static int identify(struct router *router, const struct sockaddr_storage *address)
 {
     const struct config *config = router->config;
-    uint64_t links_limit = router->budget.links / thread_count(config); /* each thread's */
+    uint64_t links_limit = links_limit_of(&router->budget, thread_count(config));
     size_t secret_size = 0;
 
     if (config->secret_file[0] != '\0') {
@@ -443,7 +460,7 @@ int router_run(const struct config *config)
     raise_file_limit();
     watch_signals(router);
     router->budget = budget_of(config, thread_count(config), machine_memory());
-    log_budget(&router->budget);
+    log_budget(&router->budget, router->config);
     address_parse(config->listen, &address);
     error = server_socket_claim(&address);
     if (error) {

@@ -33,6 +33,9 @@ static const struct shard_metric metrics[] = {
      STAT(published)},
     {"carillon_router_published_alone_total", METRIC_COUNTER,
      "Of them, those that no other router holds.", STAT(alone)},
+    {"carillon_router_unmirrored_channels", METRIC_GAUGE,
+     "Channels that are held once because the router which should hold them, too, refused.",
+     STAT(unmirrored)},
     {"carillon_router_duplicates_total", METRIC_COUNTER, "Publishes that were repetitions.",
      STAT(duplicates)},
     {"carillon_router_refused_total", METRIC_COUNTER, "Publishes and requests refused for room.",
@@ -44,6 +47,8 @@ static const struct shard_metric metrics[] = {
      STAT(taken)},
     {"carillon_router_given_total", METRIC_COUNTER, "Channels given to another router.",
      STAT(given)},
+    {"carillon_router_failovers_total", METRIC_COUNTER,
+     "Channels taken over, under a new epoch, from a router that died.", STAT(failovers)},
     {"carillon_router_forks_total", METRIC_COUNTER,
      "Epochs that had to change because it was not certain that the owner is dead.", STAT(forks)},
     {"carillon_router_conflicts_total", METRIC_COUNTER, "Channels that had two owners.",
@@ -128,10 +133,12 @@ static void append_links(struct buffer *text, const struct worker *workers, unsi
     uint64_t open = 0;
     uint64_t alone = 0;
     uint64_t longest = 0;
+    uint64_t too_large = 0;
 
     for (unsigned i = 0; i < worker_count; i++) {
         uint64_t queued = metric_read(&workers[i].link_queue_bytes);
 
+        too_large += metric_read(&workers[i].host.too_large);
         open += metric_read(&workers[i].open_units);
         alone += metric_read(&workers[i].alone_units);
         longest = queued > longest ? queued : longest;
@@ -145,6 +152,9 @@ static void append_links(struct buffer *text, const struct worker *workers, unsi
                    (double)alone);
     metrics_single(text, "carillon_router_link_queue_bytes", METRIC_GAUGE,
                    "What waits for the gateway or router that reads most slowly.", (double)longest);
+    metrics_single(text, "carillon_router_too_large_total", METRIC_COUNTER,
+                   "Publishes refused because they were above --max-message-size.",
+                   (double)too_large);
 }
 
 static void append_threads(struct buffer *text, struct worker *workers, unsigned worker_count,

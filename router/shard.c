@@ -1,6 +1,5 @@
 /*
- * Links and time; who is linked, and who ranks before whom. What a frame means is in owner.c,
- * ask.c, mirror.c and claim.c.
+ * Links and time. What a frame means is in owner.c, ask.c, mirror.c and claim.c.
  *
  * A process that stood still (a debugger, a virtual machine that was moved, SIGSTOP) wakes up in a
  * world that has given it up, and must not conclude from its own sleep that the others are silent.
@@ -9,22 +8,15 @@
  */
 #include "router/shard.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/channel_name.h"
 #include "common/memory.h"
 #include "common/placement.h"
 #include "router/shard_parts.h"
 
 #define STALL_MS       400   /* between two events; a tick comes every 50 ms */
 #define FORGET_NODE_MS 60000 /* after which a node that is gone is forgotten */
-#define IDLE_PLACE_MS  10000 /* a place without subscribers and history is kept for so long */
-#define SWEEP_SHARE    200   /* of the places, looked at in one tick */
-#define SWEEP_LEAST    500
-
-#define SUBSCRIPTION_BYTES (sizeof(struct subscriber) + 16) /* and the allocator's */
 
 /* Time. */
 
@@ -52,123 +44,6 @@ static void advance(struct shard *shard, uint64_t now_ms)
     shard->now_ms = now_ms;
     if (now_ms - before > STALL_MS)
         hear_all(shard);
-}
-
-/* Places. */
-
-static struct place *of_entry(struct map_entry *entry)
-{
-    return container_of(entry, struct place, entry);
-}
-
-struct place *shard_find(struct shard *shard, const char *name, size_t name_size)
-{
-    struct map_entry *entry = map_find(&shard->map, name, name_size);
-
-    return entry ? of_entry(entry) : NULL;
-}
-
-uint64_t shard_place_bytes(const struct shard *shard)
-{
-    return shard->place_bytes + shard->subscription_count * SUBSCRIPTION_BYTES;
-}
-
-bool shard_has_place_room(const struct shard *shard)
-{
-    return shard->settings.place_limit_bytes == 0 ||
-           shard_place_bytes(shard) < shard->settings.place_limit_bytes;
-}
-
-struct place *shard_find_or_create(struct shard *shard, const char *name, size_t name_size)
-{
-    struct place *place = shard_find(shard, name, name_size);
-
-    if (place || shard->map.count >= shard->settings.place_limit || !shard_has_place_room(shard))
-        return place;
-    place = place_create(name, name_size, &shard->histories, &shard->presences);
-    place->shard = shard;
-    place_count_in(place, &shard->place_bytes);
-    place->used_ms = shard->now_ms;
-    map_insert(&shard->map, &place->entry, place->name, place->name_size);
-    list_append(&shard->places, &place->link);
-    metric_set(&shard->stats.places, shard->map.count);
-    return place;
-}
-
-static void drop(struct shard *shard, struct place *place)
-{
-    map_remove(&shard->map, &place->entry);
-    place_destroy(place);
-    metric_set(&shard->stats.places, shard->map.count);
-}
-
-void shard_drop_if_empty(struct shard *shard, struct place *place)
-{
-    if (place->role == PLACE_COPY && !place_has_copy(place) && list_is_empty(&place->parked) &&
-        !place->source)
-        drop(shard, place);
-}
-
-void shard_set_role(struct place *place, enum place_role role)
-{
-    struct shard *shard = place->shard;
-    bool was_owned = place->role == PLACE_OWNED;
-
-    place->role = role;
-    shard->owned_count += (uint64_t)(role == PLACE_OWNED) - (uint64_t)was_owned;
-    metric_set(&shard->stats.owned, shard->owned_count);
-}
-
-/* Nodes. */
-
-struct node *shard_node(struct shard *shard, uint64_t id)
-{
-    for (struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        struct node *node = container_of(at, struct node, link);
-
-        if (node->id == id)
-            return node;
-    }
-    return NULL;
-}
-
-uint64_t shard_node_id(const struct shard *shard, const struct node *node)
-{
-    return node ? node->id : shard->settings.node;
-}
-
-bool shard_ranks(const struct shard *shard, const struct place *place, const struct node *one,
-                 const struct node *other)
-{
-    uint64_t first = placement_score(one ? one->seed : shard->seed, place->name, place->name_size);
-    uint64_t second =
-        placement_score(other ? other->seed : shard->seed, place->name, place->name_size);
-
-    return first != second ? first > second
-                           : shard_node_id(shard, one) > shard_node_id(shard, other);
-}
-
-struct node *shard_best_other(const struct shard *shard, const struct place *place)
-{
-    struct node *best = NULL;
-
-    for (struct list *at = shard->nodes.next; at != &shard->nodes; at = at->next) {
-        struct node *node = container_of(at, struct node, link);
-
-        if (node->shard_link && !node->is_leaving &&
-            (!best || shard_ranks(shard, place, node, best)))
-            best = node;
-    }
-    return best;
-}
-
-struct node *shard_best(const struct shard *shard, const struct place *place)
-{
-    struct node *other = shard_best_other(shard, place);
-
-    if (!other || shard->is_leaving)
-        return other;
-    return shard_ranks(shard, place, other, NULL) ? other : NULL;
 }
 
 /* Sending. */
@@ -268,7 +143,7 @@ void shard_gateway_up(struct shard *shard, struct shard_link *link, uint64_t id,
 void shard_peer_up(struct shard *shard, struct shard_link *link, uint64_t id, const char *name,
                    const char *address, uint64_t now_ms)
 {
-    struct node *node = shard_node(shard, id);
+    struct node *node = nodes_find(shard, id);
 
     advance(shard, now_ms);
     if (!node) {
@@ -277,11 +152,11 @@ void shard_peer_up(struct shard *shard, struct shard_link *link, uint64_t id, co
     }
     link->node = node;
     link_up(shard, link, id);
-    mirror_node_up(node);
+    copy_node_up(node);
     node_linked(node, link);
     claim_node_up(shard, node);
     claim_fate_decided(shard); /* it lives */
-    claim_tell_owning(shard, node);
+    owning_tell(shard, node);
     count_links(shard);
     send_members_to_all(shard);
 }
@@ -305,13 +180,13 @@ void shard_link_down(struct shard *shard, struct shard_link *link, uint64_t now_
 
 void shard_node_died(struct shard *shard, uint64_t id, uint64_t now_ms)
 {
-    struct node *node = shard_node(shard, id);
+    struct node *node = nodes_find(shard, id);
 
     advance(shard, now_ms);
     if (!node || node->shard_link || node->is_dead)
         return;
-    node_died(node, shard->now_ms);
-    mirror_node_decided(node);
+    node_died(node);
+    copy_node_decided(node);
     mirror_fences_expire(shard);
     claim_fate_decided(shard);
 }
@@ -352,7 +227,7 @@ static bool receive_from_gateway(struct shard *shard, struct shard_link *link,
 static bool receive_about_place(struct shard *shard, struct node *node,
                                 const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
 
     switch (frame->kind) {
     case FRAME_HEAD:
@@ -360,7 +235,7 @@ static bool receive_about_place(struct shard *shard, struct node *node,
             claim_receive_head(place, node, frame);
         return true;
     case FRAME_ENTRY:
-        return !place || mirror_receive_entry(place, node, frame->deliver.message);
+        return !place || copy_receive_entry(place, node, frame->deliver.message);
     case FRAME_MIRROR_HAVE:
         if (place)
             mirror_receive_have(place, node, frame);
@@ -371,7 +246,7 @@ static bool receive_about_place(struct shard *shard, struct node *node,
         return true;
     case FRAME_MIRROR_CLOSE:
         if (place)
-            mirror_receive_close(place, node, frame);
+            copy_receive_close(place, node, frame);
         else
             shard_send(shard, node,
                        &(struct router_frame){.kind = FRAME_MIRROR_CLOSED,
@@ -401,13 +276,13 @@ static bool receive_from_router(struct shard *shard, struct node *node,
         claim_receive_given(shard, node, frame);
         return true;
     case FRAME_MIRROR_OPEN:
-        mirror_receive_open(shard, node, frame);
+        copy_receive_open(shard, node, frame);
         return true;
     case FRAME_OWNING:
-        claim_receive_owning(shard, node, frame);
+        owning_receive(shard, node, frame);
         return true;
     case FRAME_OFFER:
-        claim_receive_offer(shard, frame);
+        owning_receive_offer(shard, frame);
         return true;
     default:
         return receive_about_place(shard, node, frame);
@@ -461,7 +336,7 @@ static void look_at_nodes(struct shard *shard)
         if (node->shard_link) {
             look_at_link(shard, node->shard_link);
         } else if (node_expire(node, shard->now_ms)) {
-            mirror_node_decided(node);
+            copy_node_decided(node);
             any_decided = true;
         } else if (shard->now_ms - node->lost_ms > FORGET_NODE_MS && node->fenced == 0 &&
                    list_is_empty(&node->copies) && list_is_empty(&node->mirrored)) {
@@ -470,36 +345,6 @@ static void look_at_nodes(struct shard *shard)
     }
     if (any_decided)
         claim_fate_decided(shard);
-}
-
-/* True for a place of which nobody wants anything: its history is gone, and so may it be. */
-static bool is_forgettable(const struct shard *shard, const struct place *place)
-{
-    return place->history.count == 0 && list_is_empty(&place->subscribers) &&
-           list_is_empty(&place->pending) && list_is_empty(&place->parked) && !place->claim &&
-           presence_is_empty(&place->presence) && !place->taker && !place->source &&
-           shard->now_ms - place->used_ms > IDLE_PLACE_MS &&
-           (place->role == PLACE_COPY || place->role == PLACE_OWNED);
-}
-
-static void sweep(struct shard *shard)
-{
-    size_t left = shard->map.count / SWEEP_SHARE + SWEEP_LEAST;
-
-    if (left > shard->map.count)
-        left = shard->map.count;
-    while (left-- > 0) {
-        struct place *place = container_of(shard->places.next, struct place, link);
-
-        list_remove(&place->link);
-        list_append(&shard->places, &place->link);
-        claim_for_strays(place);
-        if (!is_forgettable(shard, place))
-            continue;
-        mirror_forget(place);
-        shard_set_role(place, PLACE_COPY);
-        drop(shard, place);
-    }
 }
 
 void shard_tick(struct shard *shard, uint64_t now_ms)
@@ -518,19 +363,19 @@ void shard_tick(struct shard *shard, uint64_t now_ms)
     histories_expire(&shard->histories, shard->now_ms);
     metric_set(&shard->stats.history_bytes, shard->histories.memory);
     metric_set(&shard->stats.evicted, shard->histories.evicted);
-    metric_set(&shard->stats.place_bytes, shard_place_bytes(shard));
+    metric_set(&shard->stats.place_bytes, places_bytes(shard));
     presences_expire(&shard->presences, shard->now_ms);
     metric_set(&shard->stats.present, shard->presences.count);
     metric_set(&shard->stats.presence_bytes, shard->presences.memory);
     if (shard->is_leaving)
-        claim_offer_all(shard);
-    sweep(shard);
+        owning_offer_some(shard);
+    places_sweep(shard);
     shard_flush(shard);
 }
 
 void shard_flush(struct shard *shard)
 {
-    mirror_send_acks(shard);
+    copy_send_acks(shard);
 }
 
 void shard_open(struct shard *shard, uint64_t now_ms)
@@ -553,10 +398,14 @@ bool shard_has_left(const struct shard *shard)
 {
     if (!shard->is_leaving)
         return false;
+    if (!nodes_any_taker(shard))
+        return true;
+    if (shard->owned_count > 0)
+        return false;
     for (struct list *at = shard->places.next; at != &shard->places; at = at->next) {
         const struct place *place = container_of(at, struct place, link);
 
-        if ((place->role != PLACE_COPY || stray_waits(place)) && shard_best_other(shard, place))
+        if (place->role != PLACE_COPY || stray_waits(place))
             return false;
     }
     return true;
@@ -601,9 +450,9 @@ void shard_deinit(struct shard *shard)
         owner_send_away(place, 0);
         stray_forget_all(place);
         claim_abandon(place);
-        mirror_detach(place);
+        copy_detach(place);
         mirror_forget(place);
-        drop(shard, place);
+        places_drop(shard, place);
     }
     claim_fate_decided(shard);
     while (!list_is_empty(&shard->nodes))

@@ -77,13 +77,15 @@ struct shard_stats {
     struct metric presence_bytes;
     struct metric published;  /* committed publishes */
     struct metric alone;      /* of them, those that no other router holds */
+    struct metric unmirrored; /* owned channels that the router which should hold them refused */
     struct metric duplicates; /* repeated publishes */
     struct metric refused;    /* publishes and requests that were refused for room */
     struct metric delivered;  /* messages to gateways */
     struct metric claims;
     struct metric taken;     /* copies that came from another router */
     struct metric given;     /* copies that went to another */
-    struct metric forks;     /* epochs that had to change */
+    struct metric failovers; /* epochs that changed because their owner is dead, */
+    struct metric forks;     /* or may be */
     struct metric conflicts; /* channels that were found to have two owners */
     struct metric strays;    /* messages of an owner that was relieved, published again */
     struct metric lost;      /* subscriptions that could not be continued */
@@ -113,9 +115,10 @@ struct shard {
     uint64_t waiting_bytes;
     uint64_t place_bytes; /* without subscriptions */
     uint64_t owned_count;
+    uint64_t refused_count; /* owned channels that have no mirror because it refused */
     uint64_t subscription_count;
-    size_t opening; /* mirrors that were asked and are not in sync yet */
-    uint64_t ticked_ms;
+    size_t opening;        /* mirrors that were asked and are not in sync yet */
+    uint64_t given_before; /* channels, while leaving: when others were offered last */
 };
 
 /* `output` and what `settings` points at must outlive the shard. */

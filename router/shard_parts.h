@@ -1,6 +1,8 @@
-/* What the files of a shard tell each other: shard.c (links, time, who is who), owner.c (requests,
- * publishing, delivery), ask.c (presence and history), mirror.c (copies at other routers), claim.c
- * and yield.c (who owns what), stray.c (what two owners leave behind). */
+/* What the files of a shard tell each other: shard.c (links, time), places.c and nodes.c (what and
+ * whom it knows), owner.c and subscriber.c (requests, publishing, delivery), ask.c (presence and
+ * history), mirror.c and copy.c (the second copy, from both sides), claim.c and yield.c (how a
+ * channel changes hands, likewise), owning.c (what owners tell each other), stray.c (what two of
+ * them leave behind). */
 #ifndef ROUTER_SHARD_PARTS_H
 #define ROUTER_SHARD_PARTS_H
 
@@ -43,39 +45,59 @@ struct waiting {
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
 };
 
-/* shard.c */
+/* places.c */
 
 /* The place of that name, or NULL. */
-struct place *shard_find(struct shard *shard, const char *name, size_t name_size);
+struct place *places_find(struct shard *shard, const char *name, size_t name_size);
 
 /* The same, created if need be; NULL where there are too many. */
+struct place *places_find_or_create(struct shard *shard, const char *name, size_t name_size);
+
 /* What channels and subscriptions take. */
-uint64_t shard_place_bytes(const struct shard *shard);
+uint64_t places_bytes(const struct shard *shard);
 
 /* True where there may be more of them. */
-bool shard_has_place_room(const struct shard *shard);
+bool places_have_room(const struct shard *shard);
 
-struct place *shard_find_or_create(struct shard *shard, const char *name, size_t name_size);
+/* Frees a place that is nothing to anybody. */
+void places_drop(struct shard *shard, struct place *place);
 
-/* Frees a place that holds nothing and is nothing to anybody. */
-void shard_drop_if_empty(struct shard *shard, struct place *place);
+/* The same, if it holds nothing and is nothing to anybody. */
+void places_drop_if_empty(struct shard *shard, struct place *place);
 
-void shard_set_role(struct place *place, enum place_role role);
+void places_set_role(struct place *place, enum place_role role);
 
-struct node *shard_node(struct shard *shard, uint64_t id);
+/* Looks at the next few: what they wait for that only time brings, and whether they may go. */
+void places_sweep(struct shard *shard);
+
+/* nodes.c */
+
+struct node *nodes_find(struct shard *shard, uint64_t id);
+
+/* Its id; our own where `node` is NULL. */
+uint64_t nodes_id(const struct shard *shard, const struct node *node);
 
 /* True where `one` (NULL: ourselves) is the better place for the channel. */
-bool shard_ranks(const struct shard *shard, const struct place *place, const struct node *one,
-                 const struct node *other);
+bool nodes_rank(const struct shard *shard, const struct place *place, const struct node *one,
+                const struct node *other);
 
 /* The best router for the channel of those that are linked and not leaving; NULL: ourselves. A
  * router that is leaving itself is best only where there is no other. */
-struct node *shard_best(const struct shard *shard, const struct place *place);
+struct node *nodes_best(const struct shard *shard, const struct place *place);
 
 /* The best other router for the channel, or NULL where there is none. */
-struct node *shard_best_other(const struct shard *shard, const struct place *place);
+struct node *nodes_best_other(const struct shard *shard, const struct place *place);
 
-uint64_t shard_node_id(const struct shard *shard, const struct node *node);
+/* True where another router could take what we have. */
+bool nodes_any_taker(const struct shard *shard);
+
+/* True unless all that were ever here and are not now are taken for dead. */
+bool nodes_may_any_live(const struct shard *shard);
+
+/* True while a router whose line has broken may be back at once, with more than we have. */
+bool nodes_may_any_return(const struct shard *shard);
+
+/* shard.c */
 
 void shard_send(struct shard *shard, struct node *node, const struct router_frame *frame);
 void shard_send_link(struct shard *shard, struct shard_link *link,
@@ -132,6 +154,22 @@ void owner_append(struct place *place, struct shard_link *gateway, struct messag
 /* True where a request with so many bytes of data may wait. */
 bool owner_has_room(const struct shard *shard, size_t bytes);
 
+/* subscriber.c */
+
+/* Takes a gateway that stands at (epoch, offset), or nowhere, among the subscribers of a channel
+ * that we own. `acknowledged`: the last sequence of what it published under that epoch, or 0. */
+void subscriber_take(struct place *place, struct shard_link *gateway, const char *epoch,
+                     uint64_t offset, uint64_t acknowledged);
+
+/* The gateway's subscription, or NULL. */
+struct subscriber *subscriber_find(struct place *place, const struct shard_link *gateway);
+
+/* Ends and frees one. */
+void subscriber_end(struct subscriber *subscriber);
+
+/* Sends all a message that has just been committed. */
+void subscriber_deliver(struct place *place, struct message *message);
+
 /* ask.c */
 
 /* Takes a frame of a gateway about presence or history; false if it is none. */
@@ -141,7 +179,7 @@ bool ask_receive(struct shard *shard, struct shard_link *gateway, const struct r
 void ask_serve_parked(const struct waiting *waiting);
 void ask_send_away(const struct waiting *waiting, uint64_t node);
 
-/* mirror.c: the owner's side, */
+/* mirror.c */
 
 /* There is no mirror: decides whether there can be one. */
 void mirror_want(struct place *place);
@@ -149,6 +187,8 @@ void mirror_want(struct place *place);
 void mirror_open(struct place *place);
 /* Asks those that places want, as many as may be under way. */
 void mirror_open_wanted(struct shard *shard);
+/* Asks once more a router that would hold no copy, if that was a while ago. */
+void mirror_retry(struct place *place);
 /* A message was appended. */
 void mirror_append(struct place *place, struct message *message);
 /* Asks the mirror to be none any more; true if nothing need be waited for. */
@@ -165,44 +205,46 @@ void mirror_receive_closed(struct place *place, struct node *node);
 bool mirror_is_settled(const struct place *place);
 /* The newest offset that may be committed. */
 uint64_t mirror_commit_limit(const struct place *place);
-/* True unless a lost mirror may still think that it is one. */
+/* True unless a lost mirror may be back at once. */
 bool mirror_is_unfenced(const struct place *place);
 void mirror_fences_expire(struct shard *shard);
 
-/* and the mirror's side: */
+/* copy.c */
 
-void mirror_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame);
-void mirror_receive_close(struct place *place, struct node *node, const struct router_frame *frame);
+void copy_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame);
+void copy_receive_close(struct place *place, struct node *node, const struct router_frame *frame);
 /* The next message of a copy that comes in; false if it does not belong. */
-bool mirror_receive_entry(struct place *place, struct node *node, struct message *message);
-void mirror_send_acks(struct shard *shard);
+bool copy_receive_entry(struct place *place, struct node *node, struct message *message);
+void copy_send_acks(struct shard *shard);
 /* From here on `node` sends what the copy lacks. */
-void mirror_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
-/* Nothing more comes from the source; the certificate ends with it. */
-void mirror_detach(struct place *place);
+void copy_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
+/* Nothing more comes from the source. */
+void copy_detach(struct place *place);
 /* A link to a router is gone; one that was gone is there again; its fate is decided. */
 void mirror_node_lost(struct shard *shard, struct node *node);
-void mirror_node_up(struct node *node);
-void mirror_node_decided(struct node *node);
+void copy_node_up(struct node *node);
+void copy_node_decided(struct node *node);
 
 /* claim.c */
 
 /* Starts to claim a PLACE_COPY, or claims one anew that we own. */
 void claim_start(struct place *place, bool insists);
-/* Where strays wait, or for long nobody has asked for what may be the only copy, an heir's too, and
- * we do not own the channel: claims it for that. Not while no other router is there: what goes on
- * may be out of sight. */
+/* Where strays wait, or for long nobody has asked for what may be the only copy, and we do not own
+ * the channel: claims it for that. Not while no other router is there: what goes on may be out of
+ * sight. */
 void claim_for_strays(struct place *place);
 /* The place goes, whatever was under way. */
 void claim_abandon(struct place *place);
 bool claim_is_settling(const struct place *place);
+/* True where all have been asked, and the channel is about to be ours. */
+bool claim_is_past_asking(const struct place *place);
+/* Another owner turned up: claims again when it is done. */
+void claim_is_contested(struct place *place);
 bool claim_insists(const struct place *place);
 /* Another router goes on with it. */
 void claim_give_up(struct place *place, uint64_t node);
 void claim_receive_head(struct place *place, struct node *node, const struct router_frame *frame);
 void claim_receive_given(struct shard *shard, struct node *node, const struct router_frame *frame);
-void claim_receive_owning(struct shard *shard, struct node *node, const struct router_frame *frame);
-void claim_receive_offer(struct shard *shard, const struct router_frame *frame);
 /* All strays of an owner that was relieved are here. */
 void claim_relieved(struct place *place, const struct node *node);
 /* What came from another router is whole. */
@@ -213,8 +255,24 @@ void claim_node_up(struct shard *shard, struct node *node);
 void claim_node_lost(struct shard *shard, struct node *node);
 /* A node's fate is decided: what waited for that goes on. */
 void claim_fate_decided(struct shard *shard);
-void claim_tell_owning(struct shard *shard, struct node *node);
-void claim_offer_all(struct shard *shard);
+
+/* owning.c */
+
+/* A router is there: tells it what we own. */
+void owning_tell(struct shard *shard, struct node *node);
+void owning_receive(struct shard *shard, struct node *node, const struct router_frame *frame);
+/* Tells a router that it may claim the channel. */
+void owning_offer(struct place *place, struct node *node);
+/* We leave: offers the next channels to those who are to have them. */
+void owning_offer_some(struct shard *shard);
+void owning_receive_offer(struct shard *shard, const struct router_frame *frame);
+
+/* Another owner, relieved, whose messages come in as strays. */
+struct stray_source {
+    struct list link; /* in the place's */
+    struct node *node;
+    uint64_t offset; /* of the last one */
+};
 
 /* stray.c */
 
@@ -224,10 +282,8 @@ bool stray_waits(const struct place *place);
 /* True where a publisher's message of that sequence, or a later one, is among them. */
 bool stray_has(const struct place *place, uint64_t publisher, uint64_t sequence);
 
-/* Publishes one, unless the history has it: the place has the title, and is about to be the owner
- * or to give it away. */
-void stray_publish(struct place *place, const struct message *stray);
-/* The same of all that wait. */
+/* Publishes all that wait, unless the history has them: the place has the title, and is the owner
+ * or about to give it away. */
 void stray_publish_all(struct place *place);
 /* The shard ends. */
 void stray_forget_all(struct place *place);
@@ -235,7 +291,8 @@ void stray_forget_all(struct place *place);
 void stray_doubt(struct place *place);
 /* A better copy is about to take the place of ours: parks what nobody else has. */
 void stray_park_own(struct place *place, const struct router_lineage *better);
-/* A router gave us a copy and its title, and we want no more of it than its strays. */
+/* A router gave us a copy and its title, and we want no more of it than its strays. Several may at
+ * once. */
 void stray_expect(struct place *place, struct node *node, const struct router_frame *frame);
 /* Takes the next message of that copy; false if it is none. */
 bool stray_receive(struct place *place, const struct node *node, struct message *message);
@@ -247,7 +304,7 @@ void stray_node_lost(struct place *place, const struct node *node);
 void yield_receive_inquire(struct shard *shard, struct node *node,
                            const struct router_frame *frame);
 void yield_receive_take(struct shard *shard, struct node *node, const struct router_frame *frame);
-/* True while it may still turn out that our own copy is the heir. */
+/* True while the owner whose mirror we are is out of sight, and may be back at once. */
 bool yield_is_undecided(const struct place *place);
 /* Of a place that is being given: the mirror has ended, perhaps; the taker is gone before it had
  * anything. */

@@ -6,36 +6,30 @@
  * takes its place. Nobody else has them then, so they stay parked here, whoever owns the channel,
  * until they are in a history with its title: ours, or the one that we give away. A copy that lost
  * its owner out of sight is *unsure*: it may be the only one, and so may what was given to a router
- * that was lost before it can have had it.
+ * that was lost since: before it had it, perhaps, or before anybody else had.
  */
 #include <assert.h>
 
 #include "common/memory.h"
+#include "router/identities.h"
 #include "router/shard_parts.h"
 
-static struct waiting *first(const struct place *place)
+static struct waiting *of_link(struct list *at)
 {
-    for (struct list *at = place->parked.next; at != &place->parked; at = at->next) {
-        struct waiting *waiting = container_of(at, struct waiting, link);
-
-        if (waiting->kind == WAITING_STRAY)
-            return waiting;
-    }
-    return NULL;
+    return container_of(at, struct waiting, link);
 }
 
 bool stray_waits(const struct place *place)
 {
-    return first(place) != NULL;
+    return !list_is_empty(&place->strays);
 }
 
 bool stray_has(const struct place *place, uint64_t publisher, uint64_t sequence)
 {
-    for (const struct list *at = place->parked.next; at != &place->parked; at = at->next) {
-        const struct waiting *waiting = container_of(at, struct waiting, link);
+    for (struct list *at = place->strays.next; at != &place->strays; at = at->next) {
+        const struct message *message = of_link(at)->message;
 
-        if (waiting->kind == WAITING_STRAY && waiting->message->publisher == publisher &&
-            waiting->message->sequence >= sequence)
+        if (message->publisher == publisher && message->sequence >= sequence)
             return true;
     }
     return false;
@@ -48,29 +42,35 @@ static void park(struct place *place, struct message *message)
 
 /* Publishing. */
 
-/* True if the message is in the history, or may have been and is too old to be kept. */
-static bool is_kept(const struct place *place, const struct message *message)
+static void learn_kept(const struct place *place, struct identities *kept)
 {
     struct history_reader reader;
-    const struct message *one;
+    const struct message *message;
 
     history_read(&place->history, &reader, 0, HISTORY_FORWARD, UINT64_MAX);
-    one = history_next(&reader);
-    if (one && place_start(place) > 0 && message->time_ms < one->time_ms)
-        return true;
-    for (; one; one = history_next(&reader)) {
-        if (one->publisher == message->publisher && one->sequence == message->sequence)
-            return true;
-    }
-    return false;
+    while ((message = history_next(&reader)))
+        identities_add(kept, message->publisher, message->sequence);
+}
+
+/* True if the message is in the history, or may have been and is too old to be kept. */
+static bool is_kept(const struct place *place, const struct identities *kept,
+                    const struct message *message)
+{
+    struct history_reader reader;
+    const struct message *oldest;
+
+    history_read(&place->history, &reader, 0, HISTORY_FORWARD, 1);
+    oldest = history_next(&reader);
+    return (oldest && place_start(place) > 0 && message->time_ms < oldest->time_ms) ||
+           identities_have(kept, message->publisher, message->sequence);
 }
 
 /* The publisher's later messages may be there already, so that its count does not tell. */
-void stray_publish(struct place *place, const struct message *stray)
+static void publish(struct place *place, struct identities *kept, const struct message *stray)
 {
     struct message *message;
 
-    if (is_kept(place, stray))
+    if (is_kept(place, kept, stray))
         return;
     message = message_write(&(struct message_draft){
         .kind = stray->kind,
@@ -82,6 +82,7 @@ void stray_publish(struct place *place, const struct message *stray)
     message->time_ms = stray->time_ms;
     message->publisher = stray->publisher;
     message->sequence = stray->sequence;
+    identities_add(kept, stray->publisher, stray->sequence);
     metric_add(&place->shard->stats.strays, 1);
     owner_append(place, NULL, message);
     message_unref(message);
@@ -89,21 +90,33 @@ void stray_publish(struct place *place, const struct message *stray)
 
 void stray_publish_all(struct place *place)
 {
-    struct waiting *waiting;
+    struct identities kept = {0};
 
+    if (!stray_waits(place))
+        return;
     assert(place->has_title);
-    while ((waiting = first(place))) {
-        stray_publish(place, waiting->message);
+    learn_kept(place, &kept);
+    while (stray_waits(place)) {
+        struct waiting *waiting = of_link(place->strays.next);
+
+        publish(place, &kept, waiting->message);
         owner_forget(waiting);
     }
+    identities_deinit(&kept);
+}
+
+static void forget_source(struct stray_source *source)
+{
+    list_remove(&source->link);
+    memory_free(source);
 }
 
 void stray_forget_all(struct place *place)
 {
-    struct waiting *waiting;
-
-    while ((waiting = first(place)))
-        owner_forget(waiting);
+    while (stray_waits(place))
+        owner_forget(of_link(place->strays.next));
+    while (!list_is_empty(&place->stray_sources))
+        forget_source(container_of(place->stray_sources.next, struct stray_source, link));
 }
 
 /* Of our own copy. */
@@ -142,41 +155,68 @@ void stray_park_own(struct place *place, const struct router_lineage *better)
         park(place, message);
 }
 
-/* Of another owner. */
+/* Of other owners. */
 
-static void are_whole(struct place *place)
+static struct stray_source *find_source(struct place *place, const struct node *node)
 {
-    struct node *node = place->stray_source;
+    for (struct list *at = place->stray_sources.next; at != &place->stray_sources; at = at->next) {
+        struct stray_source *source = container_of(at, struct stray_source, link);
 
-    place->stray_source = NULL;
+        if (source->node == node)
+            return source;
+    }
+    return NULL;
+}
+
+static void are_whole(struct place *place, struct stray_source *source)
+{
+    struct node *node = source->node;
+
+    forget_source(source);
+    if (place->role == PLACE_OWNED)
+        stray_publish_all(place);
     claim_relieved(place, node);
 }
 
 void stray_expect(struct place *place, struct node *node, const struct router_frame *frame)
 {
-    place->stray_source = node;
-    place->stray_offset = frame->given.lineage.offset;
-    if (frame->given.start >= place->stray_offset)
-        are_whole(place);
+    struct stray_source *source = find_source(place, node);
+
+    if (!source) {
+        source = memory_zeroed(1, sizeof(*source));
+        source->node = node;
+        list_init(&source->link);
+        list_append(&place->stray_sources, &source->link);
+    }
+    source->offset = frame->given.lineage.offset;
+    if (frame->given.start >= source->offset)
+        are_whole(place, source);
 }
 
 bool stray_receive(struct place *place, const struct node *node, struct message *message)
 {
-    if (place->stray_source != node)
+    struct stray_source *source = find_source(place, node);
+
+    if (!source)
         return false;
     park(place, message);
-    if (message->offset >= place->stray_offset)
-        are_whole(place);
+    if (message->offset >= source->offset)
+        are_whole(place, source);
     return true;
 }
 
 void stray_node_lost(struct place *place, const struct node *node)
 {
-    if (place->stray_source == node)
-        place->stray_source = NULL;
+    struct stray_source *source = find_source(place, node);
+
+    if (source) { /* the rest is in doubt there */
+        forget_source(source);
+        if (place->role == PLACE_OWNED)
+            stray_publish_all(place);
+    }
     if (place->given_to != node)
         return;
-    if (is_on_its_way(place))
-        stray_doubt(place);
+    if (place->role != PLACE_OWNED)
+        stray_doubt(place); /* it had it, perhaps, and nobody else */
     place->given_to = NULL;
 }

@@ -31,7 +31,9 @@ struct unit {
     struct router_dialer dialer;
     struct list links; /* struct peer_link */
     bool is_open;
-    bool is_alone; /* no other router is linked, though some should be */
+    bool is_alone;       /* no other router is linked, though some should be */
+    bool has_unmirrored; /* one is, and refuses to hold some channels; as the log has it */
+    uint64_t unmirrored_told_ms;
 };
 
 struct worker {
@@ -102,6 +104,12 @@ int worker_prepare(struct worker *worker, int socket, const struct worker_tls *t
 int worker_start(struct worker *worker);
 
 void worker_signal(struct worker *worker, enum worker_command command);
+
+/* The time of its loop. */
+uint64_t worker_now_ms(const struct worker *worker);
+
+/* A dialer of its units has ended. */
+void worker_dialer_closed(struct worker *worker);
 
 /* Waits for the thread of a worker that was sent WORKER_STOP, and frees what it had. */
 void worker_join(struct worker *worker);

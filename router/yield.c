@@ -4,8 +4,8 @@
  * title, and sends its subscribers and what it has not committed to the new owner. Subscribers say
  * where they stand, publishes are known by their sequence, so nothing is missed or doubled.
  *
- * A mirror that has just lost its owner knows only after a moment whether it is the heir (node.h).
- * Answers that depend on that wait for it, among the shard's `inquiries`.
+ * A mirror that has just lost its owner out of sight says nothing of what it has for a moment: the
+ * owner may be back at once (node.h). Who asks meanwhile waits, among the shard's `inquiries`.
  */
 #include <string.h>
 
@@ -62,14 +62,14 @@ static void give(struct place *place)
     place->taker = NULL;
     place->yielded_to = place->taker_claim == place->insisting_claim ? taker->id : 0;
     place->insisting_claim = 0;
-    shard_set_role(place, PLACE_COPY);
+    places_set_role(place, PLACE_COPY);
     owner_send_away(place, taker->id);
 }
 
 static void yield(struct place *place, struct node *taker)
 {
     place->taker = taker;
-    shard_set_role(place, PLACE_YIELDING);
+    places_set_role(place, PLACE_YIELDING);
     if (place->mirror == taker)
         mirror_release(place); /* the owner's mirror need not be told that it is none */
     if (mirror_close(place))
@@ -104,7 +104,7 @@ static void refuse(struct shard *shard, struct node *node, const struct router_f
 
 void yield_receive_take(struct shard *shard, struct node *node, const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
     bool is_ready =
         place && place_has_copy(place) &&
         (place->role == PLACE_COPY || place->role == PLACE_OWNED || claim_is_settling(place));
@@ -128,8 +128,7 @@ void yield_receive_take(struct shard *shard, struct node *node, const struct rou
 
 bool yield_is_undecided(const struct place *place)
 {
-    return place->source && place->source_is_owner && place->is_certified &&
-           place->source->fate == NODE_UNDECIDED;
+    return place->source && place->source_is_owner && place->source->fate == NODE_MISSED;
 }
 
 static bool is_asked(const struct router_frame *frame, uint64_t node)
@@ -147,7 +146,7 @@ static uint64_t objection(struct place *place, struct node *node, const struct r
 {
     struct shard *shard = place->shard;
     bool insists = frame->inquire.insist;
-    bool outranks = !shard->is_leaving && shard_ranks(shard, place, NULL, node);
+    bool outranks = !shard->is_leaving && nodes_rank(shard, place, NULL, node);
 
     switch (place->role) {
     case PLACE_OWNED:
@@ -188,7 +187,7 @@ static void put_off(struct shard *shard, struct node *node, const struct router_
 
 void yield_receive_inquire(struct shard *shard, struct node *node, const struct router_frame *frame)
 {
-    struct place *place = shard_find(shard, frame->channel, frame->channel_size);
+    struct place *place = places_find(shard, frame->channel, frame->channel_size);
     uint64_t at = place ? objection(place, node, frame) : 0;
 
     if (at) {
@@ -201,11 +200,11 @@ void yield_receive_inquire(struct shard *shard, struct node *node, const struct 
         put_off(shard, node, frame);
         return;
     }
-    if (place && frame->inquire.insist && shard_ranks(shard, place, NULL, node))
+    if (place && frame->inquire.insist && nodes_rank(shard, place, NULL, node))
         place->insisting_claim = frame->inquire.claim;
     answer(shard, node, frame->channel, frame->channel_size, frame->inquire.claim, place);
     if (place)
-        shard_drop_if_empty(shard, place);
+        places_drop_if_empty(shard, place);
 }
 
 void yield_mirror_changed(struct place *place)
@@ -219,13 +218,13 @@ void yield_taker_lost(struct place *place)
 {
     owner_send_away(place, place->shard->settings.node);
     place->taker = NULL;
-    shard_set_role(place, PLACE_COPY);
+    places_set_role(place, PLACE_COPY);
     claim_start(place, false);
 }
 
 static void answer_inquiry(struct shard *shard, const struct inquiry *inquiry)
 {
-    struct node *node = shard_node(shard, inquiry->node);
+    struct node *node = nodes_find(shard, inquiry->node);
 
     if (!node || !node->shard_link)
         return;

@@ -1,9 +1,18 @@
 // The gateway beside bare senders, in turns, as ratios. Called by `run` with the build directory.
 
-import { execFileSync } from "node:child_process";
 import { figures, median, ratio, table } from "./figures.js";
-import { isPinned, Programs } from "./servers.js";
-import { check, checkDelivery, describeMachine, finish, readCommandLine, runScenario, takeTurns } from "./turns.js";
+import { Programs } from "./servers.js";
+import {
+  check,
+  checkDelivery,
+  describeMachine,
+  describePlacement,
+  finish,
+  limitOfOpenFiles,
+  readCommandLine,
+  runScenario,
+  takeTurns,
+} from "./turns.js";
 
 const { build, isQuick } = readCommandLine("tests/bench/run");
 const programs = new Programs(build);
@@ -12,11 +21,6 @@ const perMessage = { name: "per-message", kind: "bare", args: ["--mode", "per-me
 const perTick = { name: "per-tick", kind: "bare", args: ["--mode", "per-tick"] };
 
 const speed = [figures.throughput, figures.cpu, figures.p50, figures.p99];
-
-function limitOfOpenFiles() {
-  const text = execFileSync("bash", ["-c", "ulimit -Hn"], { encoding: "utf8" }).trim();
-  return text === "unlimited" ? Infinity : Number(text);
-}
 
 // The gateway's figures beside those of another server.
 function ratioTo(server, figure) {
@@ -91,11 +95,7 @@ const scenarios = [
 ];
 
 async function measureAll() {
-  describeMachine(
-    isPinned
-      ? "server on core 0 (one worker thread), load generator on core 1"
-      : "not pinned to cores: fewer than two, or no taskset",
-  );
+  describeMachine(describePlacement());
   console.log("medians of the rounds; in brackets the gateway as a ratio to the bare sender\n");
   for (const scenario of scenarios) await runScenario(programs, scenario);
 }

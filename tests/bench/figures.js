@@ -13,6 +13,11 @@ export const figures = {
   },
   p50: { name: "p50 ms", of: (report) => report.latency_ns.p50 / 1e6, digits: 3 },
   p99: { name: "p99 ms", of: (report) => report.latency_ns.p99 / 1e6, digits: 3 },
+  kibPerConnection: {
+    name: "KiB/connection",
+    of: (report) => report.server?.bytes_per_connection / 1024,
+    digits: 2,
+  },
   memory: {
     name: "bytes/connection",
     of: (report) => report.server?.bytes_per_connection,

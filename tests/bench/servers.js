@@ -80,7 +80,7 @@ export class Programs {
     this.bare = `${build}/tests/bench/bench-bare`;
   }
 
-  // A server is { name, kind: "gateway" | "bare", args }.
+  // A server is { name, kind: "gateway" | "bare", args, isTls }: the clients of one with isTls come by TLS.
   #serve(server) {
     const gateway = ["--listen", "127.0.0.1:0", "--admin-listen", "off", "--message-rate", "0"];
     const program = server.kind === "gateway" ? this.gateway : this.bare;
@@ -92,8 +92,9 @@ export class Programs {
   async measure(server, load) {
     const child = this.#serve(server);
     try {
-      const url = `ws://127.0.0.1:${await listening(child)}/`;
-      return await generate(this.bench, ["--json", "--quiet", "--pid", String(child.pid), ...load, url]);
+      const port = await listening(child, server.isTls && "tls");
+      const url = server.isTls ? ["--insecure", `wss://127.0.0.1:${port}/`] : [`ws://127.0.0.1:${port}/`];
+      return await generate(this.bench, ["--json", "--quiet", "--pid", String(child.pid), ...load, ...url]);
     } finally {
       await stop(child);
     }

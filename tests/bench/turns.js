@@ -1,7 +1,9 @@
 // Servers that take turns under the same load, what is printed of it, and the tally of the checks.
 
+import { execFileSync } from "node:child_process";
 import { cpus, release, totalmem } from "node:os";
 import { table } from "./figures.js";
+import { isPinned } from "./servers.js";
 
 // What `run` hands over: the build directory, and perhaps --quick.
 export function readCommandLine(command) {
@@ -51,6 +53,18 @@ export function checkDelivery(reports) {
       !bad,
     );
   }
+}
+
+export function limitOfOpenFiles() {
+  const text = execFileSync("bash", ["-c", "ulimit -Hn"], { encoding: "utf8" }).trim();
+  return text === "unlimited" ? Infinity : Number(text);
+}
+
+// Of one server and the generator.
+export function describePlacement() {
+  return isPinned
+    ? "server on core 0 (one worker thread), load generator on core 1"
+    : "not pinned to cores: fewer than two, or no taskset";
 }
 
 export function describeMachine(placement) {

@@ -12,8 +12,8 @@ import { metric } from "../lib/metrics.js";
 import { freePort } from "../lib/port.js";
 import { runToEnd } from "../lib/program.js";
 import { Redis } from "../lib/redis.js";
-import { canRender, named, problemsOf, readObjects, render } from "./manifests.js";
-import { TOP, temporaryDirectory } from "./package.js";
+import { Manifests, canRender, named, problemsOf, readObjects } from "./manifests.js";
+import { TOP, run, succeed, temporaryDirectory } from "./package.js";
 import { Pod, environmentOf } from "./pod.js";
 
 const OVERLAYS = ["local", "redis", "router"];
@@ -37,8 +37,59 @@ const skip = (await canRender()) ? false : "there is no kubectl that renders (1.
 describe("the manifests", { skip }, () => {
   const rendered = {};
   const workloads = (overlay) => rendered[overlay].filter(({ kind }) => WORKLOADS.includes(kind));
+  let folder;
   before(async () => {
-    for (const overlay of OVERLAYS) rendered[overlay] = await render(overlay);
+    folder = await temporaryDirectory();
+    const manifests = await Manifests.copyTo(folder.path);
+    await manifests.make("redis/bus.env", "CARILLON_BUS=redis://:password@redis.example.org:6379\n");
+    await manifests.make("router/router.secret", "c2VjcmV0IG9mIHRoaXMgdGVzdCwgMzIgYnl0ZXMgbG9uZwo=\n");
+    for (const overlay of OVERLAYS) rendered[overlay] = await manifests.render(overlay);
+  });
+  after(() => folder.remove());
+
+  it("render only with the secrets that their READMEs have people make", async () => {
+    const cloned = await Manifests.copyTo(join(folder.path, "cloned"));
+    await assert.rejects(cloned.render("redis"), /bus\.env: no such file/);
+    await assert.rejects(cloned.render("router"), /router\.secret: no such file/);
+    for (const file of ["redis/bus.env", "router/router.secret", "behind-ingress/proxy.env"]) {
+      const { code } = await run("git", ["-C", TOP, "check-ignore", "-q", `deploy/kubernetes/${file}`]);
+      assert.equal(code, 0, `git would take ${file}`);
+    }
+  });
+
+  it("behind-ingress: gateways believe the pods' network, and nobody but the ingress reaches them", async () => {
+    const environment = (objects) => {
+      const { spec } = named(objects, "Deployment", "carillon-gateway").spec.template;
+      return environmentOf(spec.containers[0], objects, "pod");
+    };
+    for (const overlay of OVERLAYS) assert.equal(environment(rendered[overlay]).CARILLON_TRUSTED_PROXY, undefined);
+
+    const behind = await Manifests.copyTo(join(folder.path, "behind"));
+    await behind.addComponent("local", "behind-ingress");
+    await assert.rejects(behind.render("local"), /proxy\.env: no such file/);
+    await behind.make("behind-ingress/proxy.env", "CARILLON_TRUSTED_PROXY=10.244.0.0/24,fd00:10:244::/64");
+    const objects = await behind.render("local");
+    for (const object of objects) assert.deepEqual(await problemsOf(object), []);
+
+    const { CARILLON_TRUSTED_PROXY, ...others } = environment(objects);
+    assert.equal(CARILLON_TRUSTED_PROXY, "10.244.0.0/24,fd00:10:244::/64");
+    assert.deepEqual(others, environment(rendered.local));
+    const args = ["--check-config", "--web-root", join(TOP, "web"), "--trusted-proxy", CARILLON_TRUSTED_PROXY];
+    await succeed(process.env.CARILLON_GATEWAY, args, { env: {} });
+
+    const { ingress } = named(objects, "NetworkPolicy", "carillon-gateway").spec;
+    const [{ from }] = ingress.filter(({ ports }) => ports.some(({ port }) => port === "http"));
+    const people = { "kubernetes.io/metadata.name": "ingress-nginx" };
+    assert.deepEqual(from, [{ namespaceSelector: { matchLabels: people } }]);
+    assert.equal(ingress.length, 2);
+  });
+
+  it("local: kind gives the machine the port of the service", async () => {
+    const [kind] = await readObjects("local/kind.yaml");
+    const [mapping] = kind.nodes[0].extraPortMappings;
+    const [port] = named(rendered.local, "Service", "carillon-gateway").spec.ports;
+
+    assert.deepEqual([mapping.containerPort, mapping.hostPort], [port.nodePort, port.nodePort]);
   });
 
   it("a misspelt field, a missing one and a wrong type are found", async () => {
@@ -144,6 +195,8 @@ describe("the manifests", { skip }, () => {
     }
     const service = named(rendered.redis, "Service", "carillon-gateway");
     const [ingress] = await readObjects("extras/ingress.yaml");
+    const next = ingress.metadata.annotations["nginx.ingress.kubernetes.io/proxy-next-upstream"];
+    assert.equal(next, "error timeout", "a 503 is for the client");
     const backend = ingress.spec.rules[0].http.paths[0].backend.service;
     assert.deepEqual([backend.name, backend.port.name], [service.metadata.name, service.spec.ports[0].name]);
     const [, route] = await readObjects("extras/gateway-api.yaml");
@@ -174,12 +227,6 @@ describe("the manifests", { skip }, () => {
   });
 
   describe("as processes", () => {
-    let folder;
-    before(async () => {
-      folder = await temporaryDirectory();
-    });
-    after(() => folder.remove());
-
     // Everybody on the gateways hears each other; then each ends as the kubelet ends it.
     async function carriesAChat(gateways) {
       for (const gateway of gateways) {
@@ -195,7 +242,7 @@ describe("the manifests", { skip }, () => {
 
     for (const overlay of ["local", "redis"]) {
       it(`${overlay}: gateways pass their probes, carry a chat, and end cleanly on SIGTERM`, async (test) => {
-        const isGuarded = overlay === "redis"; // by the password in bus.env
+        const isGuarded = overlay === "redis"; // by a password
         const redis = await Redis.start(isGuarded ? { password: "password", args: ["--requirepass", "password"] } : {});
         test.after(() => redis.stop());
         const hosts = {};

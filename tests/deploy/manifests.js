@@ -1,8 +1,8 @@
 // The manifests of deploy/kubernetes as kubectl renders them, and what the schemas of the API say of them.
 
-import { readFile } from "node:fs/promises";
+import { appendFile, cp, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { parseAllDocuments } from "yaml";
 
@@ -21,10 +21,33 @@ export async function canRender() {
   return (await run("kubectl", ["kustomize", "--help"])).code === 0;
 }
 
-// The objects of an overlay.
-export async function render(overlay) {
-  return parse(await succeed("kubectl", ["kustomize", join(TOP, "deploy/kubernetes", overlay)]));
+// A copy of the manifests to render from: the files that hold secrets, or what is known of one cluster alone, are not in
+// the repository.
+export class Manifests {
+  static async copyTo(folder) {
+    const manifests = new Manifests();
+
+    manifests.folder = join(folder, "kubernetes");
+    await cp(join(TOP, "deploy/kubernetes"), manifests.folder, { recursive: true, filter: (path) => !isMade(path) });
+    return manifests;
+  }
+
+  // The file that a README has people make.
+  async make(file, text) {
+    await writeFile(join(this.folder, file), text);
+  }
+
+  async addComponent(overlay, component) {
+    await appendFile(join(this.folder, overlay, "kustomization.yaml"), `components: [../${component}]\n`);
+  }
+
+  // The objects of an overlay.
+  async render(overlay) {
+    return parse(await succeed("kubectl", ["kustomize", join(this.folder, overlay)]));
+  }
 }
+
+const isMade = (path) => ["bus.env", "router.secret", "proxy.env"].includes(basename(path));
 
 export async function readObjects(path) {
   return parse(await readFile(join(TOP, "deploy/kubernetes", path), "utf8"));

@@ -24,6 +24,25 @@ static void compare(const struct message *one, const struct message *two)
     assert(memcmp(one->channel, two->channel, one->channel_size) == 0);
     assert(one->data_size == two->data_size);
     assert(one->data_size == 0 || memcmp(one->data, two->data, one->data_size) == 0);
+    assert(text_equals(one->key, two->key));
+    assert(text_equals(one->origin, two->origin));
+}
+
+static bool is_data(const Carillon__Bus__Envelope *envelope)
+{
+    switch (envelope->kind) {
+    case CARILLON__BUS__KIND__KIND_TEXT:
+    case CARILLON__BUS__KIND__KIND_JSON:
+        return utf8_is_valid(envelope->data.data, envelope->data.len);
+    case CARILLON__BUS__KIND__KIND_BINARY:
+        return true;
+    case CARILLON__BUS__KIND__KIND_JOIN:
+    case CARILLON__BUS__KIND__KIND_LEAVE:
+    case CARILLON__BUS__KIND__KIND_CONTROL:
+        return envelope->epoch[0] == '\0' && envelope->offset == 0;
+    default:
+        return false;
+    }
 }
 
 static bool is_good(const Carillon__Bus__Envelope *envelope)
@@ -33,11 +52,10 @@ static bool is_good(const Carillon__Bus__Envelope *envelope)
             return false;
     }
     return strlen(envelope->epoch) <= MESSAGE_EPOCH_LIMIT && envelope->publisher != 0 &&
-           channel_name_is_valid(envelope->channel, strlen(envelope->channel)) &&
-           envelope->data.len <= DATA_LIMIT &&
-           (envelope->kind == CARILLON__BUS__KIND__KIND_BINARY ||
-            (envelope->kind == CARILLON__BUS__KIND__KIND_TEXT &&
-             utf8_is_valid(envelope->data.data, envelope->data.len)));
+           channel_name_is_on_bus(envelope->channel, strlen(envelope->channel)) &&
+           envelope->data.len <= DATA_LIMIT && is_data(envelope) &&
+           strlen(envelope->key) <= MESSAGE_KEY_LIMIT &&
+           envelope->origin.len <= MESSAGE_ORIGIN_LIMIT;
 }
 
 /* True where these are the bytes that protobuf-c writes itself: no number is longer than need be.
@@ -73,6 +91,12 @@ static void compare_with_protobuf(const uint8_t *data, size_t size, const struct
         assert(message->data_size == envelope->data.len);
         assert(message->data_size == 0 ||
                memcmp(message->data, envelope->data.data, message->data_size) == 0);
+        /* A key is any bytes, protobuf-c's string ends at a zero. */
+        assert(message->key.size >= strlen(envelope->key));
+        assert(message->key.size == 0 ||
+               memcmp(message->key.data, envelope->key, strlen(envelope->key)) == 0);
+        assert(text_equals(message->origin, (struct text){(const char *)envelope->origin.data,
+                                                          envelope->origin.len}));
     }
     if (envelope)
         carillon__bus__envelope__free_unpacked(envelope, NULL);
@@ -91,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         compare_with_protobuf(data, size, message);
     if (error)
         return 0;
-    assert(channel_name_is_valid(message->channel, message->channel_size));
+    assert(channel_name_is_on_bus(message->channel, message->channel_size));
     assert(message->data_size <= DATA_LIMIT);
     envelope_append(&packed, message);
     assert(envelope_read(packed.data, packed.size, DATA_LIMIT, &again) == 0);

@@ -9,15 +9,18 @@
 #include "common/framing.h"
 #include "common/memory.h"
 
-#define LIMIT ((size_t)1000)
+#define LIMIT     ((size_t)1000)
+#define CUT_LIMIT ((size_t)3000)
 
 /* Feeds everything in pieces, and writes down each frame behind its size; returns the error. */
-static int feed(const uint8_t *data, size_t size, size_t piece, struct buffer *heard)
+static int feed(const uint8_t *data, size_t size, size_t piece, size_t cut_limit,
+                struct buffer *heard)
 {
     struct framing_reader reader;
     int answer = 0;
 
     framing_reader_init(&reader, LIMIT);
+    reader.cut_limit = cut_limit;
     for (size_t at = 0; at < size && answer == 0; at += piece) {
         size_t left = size - at < piece ? size - at : piece;
         unsigned char *copy = memory_allocate(left); /* reads beyond its end are found */
@@ -26,8 +29,9 @@ static int feed(const uint8_t *data, size_t size, size_t piece, struct buffer *h
         size_t frame_size;
 
         memcpy(copy, data + at, left);
-        while ((answer = framing_read(&reader, &bytes, &left, &frame, &frame_size)) == 1) {
+        while ((answer = framing_read(&reader, &bytes, &left, &frame, &frame_size)) > 0) {
             assert(frame_size > 0 && frame_size <= LIMIT);
+            assert(answer == FRAMING_WHOLE || (cut_limit > 0 && frame_size == FRAMING_CUT_BYTES));
             buffer_append(heard, &frame_size, sizeof(frame_size));
             buffer_append(heard, frame, frame_size);
         }
@@ -57,21 +61,35 @@ static void compare(const struct buffer *heard, const uint8_t *data, size_t size
     }
 }
 
+/* The same in one piece and in many. */
+static void compare_pieces(const uint8_t *data, size_t size, size_t piece, size_t cut_limit,
+                           struct buffer *whole)
+{
+    struct buffer pieces = {0};
+    int answer = feed(data, size, size, cut_limit, whole);
+    int answer_to_pieces = feed(data, size, piece, cut_limit, &pieces);
+
+    assert(answer == answer_to_pieces);
+    assert(whole->size == pieces.size);
+    assert(whole->size == 0 || memcmp(whole->data, pieces.data, whole->size) == 0);
+    buffer_deinit(&pieces);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buffer whole = {0};
-    struct buffer pieces = {0};
+    struct buffer cut = {0};
 
     if (size < 2)
         return 0;
-    assert(feed(data + 1, size - 1, size, &whole) ==
-           feed(data + 1, size - 1, (size_t)data[0] + 1, &pieces));
-    assert(whole.size == pieces.size);
-    assert(whole.size == 0 || memcmp(whole.data, pieces.data, whole.size) == 0);
+    compare_pieces(data + 1, size - 1, (size_t)data[0] + 1, 0, &whole);
+    compare_pieces(data + 1, size - 1, (size_t)data[0] + 1, CUT_LIMIT, &cut);
+    assert(cut.size >= whole.size);
+    assert(whole.size == 0 || memcmp(cut.data, whole.data, whole.size) == 0);
     compare(&whole, data + 1, size - 1);
     buffer_deinit(&whole);
-    buffer_deinit(&pieces);
+    buffer_deinit(&cut);
     return 0;
 }

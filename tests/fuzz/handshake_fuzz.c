@@ -65,10 +65,12 @@ static void check_request(const struct http_request *request)
     const struct option_list allowed = {2, patterns};
     const struct option_list only_same = {1, same};
     const char *message = NULL;
-    int status = handshake_check(request, &only_same, NULL, &message);
+    int status = handshake_check(request, &only_same, NULL, false, &message);
 
     require(status == 101 || message);
-    status = handshake_check(request, &allowed, NULL, &message);
+    /* Over TLS nobody more is of the same origin. */
+    require(handshake_check(request, &only_same, NULL, true, &message) != 101 || status == 101);
+    status = handshake_check(request, &allowed, NULL, false, &message);
     if (status == 101) {
         check_accepted(request);
         return;

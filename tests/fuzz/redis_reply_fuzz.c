@@ -7,6 +7,7 @@
 
 #include "gateway/redis_reply.h"
 #include "gateway/redis_script.h"
+#include "gateway/redis_script_ask.h"
 
 #define BYTE_LIMIT    4096
 #define ELEMENT_LIMIT 256
@@ -24,6 +25,40 @@ static void read_as_attached(const redisReply *reply)
             __builtin_trap();
 }
 
+static void read_as_history(const redisReply *reply)
+{
+    struct redis_history_page page;
+    const redisReply *envelope;
+    uint64_t offset;
+
+    if (!redis_read_history(reply, &page))
+        return;
+    if (strlen(page.epoch) > MESSAGE_EPOCH_LIMIT)
+        __builtin_trap();
+    for (size_t i = 0; redis_history_entry(&page, i, &offset, &envelope); i++)
+        if (envelope->len > BYTE_LIMIT)
+            __builtin_trap();
+}
+
+static void read_as_present(const redisReply *reply)
+{
+    struct redis_present_page page;
+    struct bus_present who;
+    struct buffer packed = {0};
+
+    if (!redis_read_present(reply, &page))
+        return;
+    for (size_t i = 0; i < redis_present_count(&page); i++) {
+        if (!redis_present_entry(&page, i, &who))
+            continue;
+        if (who.client.size == 0 || who.client.size > BUS_CLIENT_LIMIT ||
+            who.user.size > BUS_USER_LIMIT || who.info.size > BUS_INFO_LIMIT)
+            __builtin_trap();
+        redis_present_append(&packed, &who);
+    }
+    buffer_deinit(&packed);
+}
+
 static void read_as_everything(const redisReply *reply)
 {
     struct redis_published published;
@@ -33,6 +68,8 @@ static void read_as_everything(const redisReply *reply)
     size_t size;
 
     read_as_attached(reply);
+    read_as_history(reply);
+    read_as_present(reply);
     if (redis_read_published(reply, &published) && strlen(published.epoch) > MESSAGE_EPOCH_LIMIT)
         __builtin_trap();
     if (redis_read_hello(reply, &hello) && strlen(hello.id) > REDIS_ID_SIZE)

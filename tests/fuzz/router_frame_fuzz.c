@@ -49,7 +49,7 @@ static void check_owning(const struct router_frame *frame)
 {
     assert(frame->owning.count <= ROUTER_OWNING_LIMIT);
     for (size_t i = 0; i < frame->owning.count; i++)
-        assert(channel_name_is_valid(frame->owning.channels[i], strlen(frame->owning.channels[i])));
+        assert(channel_name_is_on_bus(frame->owning.channels[i], strlen(frame->owning.channels[i])));
 }
 
 static void check_present(const struct router_present *who)
@@ -102,7 +102,7 @@ static bool check_outer(const struct router_frame *frame)
 
 static void check_about_channel(const struct router_frame *frame)
 {
-    assert(channel_name_is_valid(frame->channel, frame->channel_size));
+    assert(channel_name_is_on_bus(frame->channel, frame->channel_size));
     switch (frame->kind) {
     case FRAME_SUBSCRIBE:
         check_epoch(frame->subscribe.epoch);
@@ -156,6 +156,18 @@ static void check_about_channel(const struct router_frame *frame)
     }
 }
 
+/* The beginning of a Publish that is above the limit: what its publisher is answered with. */
+static void check_large(const uint8_t *data, size_t size)
+{
+    struct envelope_large large;
+
+    if (!router_frame_read_large(data, size, DATA_LIMIT, &large))
+        return;
+    assert(large.sequence != 0 && channel_name_is_valid(large.channel, large.channel_size));
+    assert((const uint8_t *)large.channel >= data &&
+           (const uint8_t *)large.channel + large.channel_size <= data + size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -165,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer packed = {0};
     struct buffer repacked = {0};
 
+    check_large(data, size);
     if (router_frame_read(data, size, DATA_LIMIT, &frame))
         return 0;
     if (!check_outer(&frame))

@@ -72,6 +72,14 @@ const isBack = (gateway) =>
     "the bus to be back",
   );
 
+const DAY_S = 86_400;
+
+// How many days the certificate in a file is good for, by the metric of a program that has it in this role.
+async function daysLeft(program, role, file) {
+  const name = `carillon_tls_certificate_expiry_timestamp_seconds{role="${role}",file="${file}"}`;
+  return Math.round(((await metric(program, name)) - Date.now() / 1000) / DAY_S);
+}
+
 describe("rediss://", () => {
   it("carries a chat of two gateways, also when Redis cuts them off", async () => {
     const redis = await startRedis();
@@ -154,6 +162,9 @@ describe("routers://", () => {
     const args = ["--bus", tlsUrl(cluster), ...trusting(), ...showing()];
     const gateways = [await start({ args }), await start({ args })];
     await assertOneChat(cluster, gateways);
+    for (const [program, role] of [[gateways[0], "bus"], [cluster.routers[0], "links"]]) {
+      for (const file of [files.certificate, authority.file]) assert.equal(await daysLeft(program, role, file), 2);
+    }
     await cluster.routers[0].kill();
     await assertOneChat(cluster.routers[1], gateways);
     await cluster.routers[0].restart();

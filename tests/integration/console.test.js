@@ -1,6 +1,7 @@
 // What operators find on the admin port: the console's page, /state, /log; and that nobody else finds it.
 
 import assert from "node:assert/strict";
+import http from "node:http";
 import { after, before, describe, it } from "node:test";
 
 import { Client, closeClients, openClients } from "../lib/client.js";
@@ -14,6 +15,15 @@ const FILES = ["/", "/console.js", "/console.css", "/tiles.js", "/panels.js", "/
 
 const ask = ({ adminPort }, path, options) => fetch(`http://127.0.0.1:${adminPort}${path}`, options);
 const stateOf = async (gateway) => (await ask(gateway, "/state")).json();
+
+// Of the answer to who asks this machine for another host.
+function statusFor({ adminPort: port }, path, host) {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ host: "127.0.0.1", port, path, headers: { host } });
+    request.once("response", (response) => resolve(response.resume().statusCode));
+    request.once("error", reject);
+  });
+}
 
 // Until a survey has seen what `condition` wants.
 async function stateWhere(gateway, condition) {
@@ -81,6 +91,27 @@ describe("the console", () => {
       }
     });
   }
+
+  for (const name of ["gateway", "router"]) {
+    it(`of a ${name} is for nobody who has a name of his own point to this machine`, async () => {
+      const { adminPort: port } = programs[name];
+      const status = (path, host) => statusFor(programs[name], path, host);
+      for (const path of ["/", "/log", "/state", "/metrics", "/ready"]) {
+        for (const host of ["evil.example", `evil.example:${port}`, `127.0.0.1.evil.example:${port}`]) {
+          assert.equal(await status(path, host), 421, `${path} ${host}`);
+        }
+        for (const host of [`localhost:${port}`, `[::1]:${port}`, "gateway-1"]) {
+          assert.equal(await status(path, host), 200, `${path} ${host}`);
+        }
+      }
+    });
+  }
+
+  it("on another address than this machine's own has any name, as Prometheus asks for it", async () => {
+    const gateway = await start({ args: ["--admin-listen", "0.0.0.0:0"] });
+    assert.equal(await statusFor(gateway, "/metrics", `gateway.example:${gateway.adminPort}`), 200);
+    await gateway.stop();
+  });
 
   it("is not on the port of clients", async () => {
     for (const path of ["/console.js", "/panels.js", "/state", "/log", "/metrics"]) {

@@ -47,6 +47,9 @@ describe("the command line of carillon-router", () => {
     [["--waiting-memory", "1M"], /--waiting-memory: too little/],
     [["--memory-limit", "63M"], /--memory-limit: expected at least 64M/],
     [["--history-memory", "513M"], /--link-memory: less than --history-memory/],
+    [["--history-memory", "8M", "--link-memory", "127M"], /--link-memory: must be at least twice --max-message-size/],
+    [["--link-queue-limit", "64M"], /--link-queue-limit: must be at least 1M more than --max-message-size/],
+    [["--link-queue-limit", "65M", "--shards", "1"], /--link-queue-limit: less than --history-memory divided by --shards/],
     [["--listen", "127.0.0.1:0", "--secret-file", "/nonexistent"], /--secret-file: \/nonexistent: no such file/],
   ]) {
     it(`${args.join(" ")} ends the start with one line and exit code 2`, async () => {
@@ -117,6 +120,24 @@ describe("the admin listener of carillon-router", () => {
       [place.role, place.offset, place.committed, place.history, place.subscribers, place.mirror],
       ["owner", 2, 2, 2, 1, ""],
     );
+  });
+});
+
+describe("/state of carillon-router", () => {
+  it("shows the routers that it cannot reach, since when, and why", async () => {
+    const port = await freePort();
+    const router = await Router.start({ peers: [`127.0.0.1:${port}`] });
+    const missing = async () => (await router.state()).shards.map((shard) => shard.missing.map(({ address, error }) => `${address} ${error}`));
+
+    await until(async () => (await missing()).every(([one]) => one === `127.0.0.1:${port} connection refused`), "the refusals");
+    const [one] = (await router.state()).shards[0].missing;
+    assert.equal(one.host, "127.0.0.1");
+    assert.equal(typeof one.missing_ms, "number");
+
+    const other = await Router.start({ port, peers: [`127.0.0.1:${router.ownPort}`] });
+    await until(async () => (await missing()).flat().length === 0, "the other router");
+    await other.stop();
+    await router.stop();
   });
 });
 

@@ -24,7 +24,8 @@ const REST_MS = 100; // of a listener that could not accept
 describe("a router", () => {
   let router, gateways, bystanders;
   before(async () => {
-    router = await Router.start({ args: ["--threads", `${THREADS}`, "--link-queue-limit", "4M"] });
+    const limits = ["--link-queue-limit", "4M", "--max-message-size", "2M", "--history-memory", "16M"];
+    router = await Router.start({ args: ["--threads", `${THREADS}`, ...limits] });
     gateways = await Promise.all([0, 1].map(() => start({ args: ["--bus", router.url, "--message-rate", "0"] })));
     await Promise.all(gateways.map(ready));
     bystanders = new Bystanders();

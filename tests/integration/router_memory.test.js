@@ -120,3 +120,19 @@ describe("channels that nobody uses any more", () => {
     await router.stop();
   });
 });
+
+describe("a router whose mirror has no room for all channels", () => {
+  it("says in its log and as a metric that it holds some alone", async () => {
+    const owner = await Router.start({ args: ["--shards", "1"] });
+    const gateway = await Stranger.asGateway(owner);
+
+    await gateway.send(Buffer.concat(Array.from({ length: 10 }, (_, i) => publish(`channel ${i}`, 1, "hello"))));
+    await until(async () => (await metric(owner, "carillon_router_published_total")) === 10, "all to be taken");
+    const full = await Router.start({ args: ["--shards", "1", "--max-channels", "1"], peers: [`127.0.0.1:${owner.ownPort}`] });
+    await owner.program.waitForLog(/another router refuses channels: their messages are held here alone" shard=0 channels=/);
+    await until(async () => (await metric(owner, "carillon_router_unmirrored_channels")) === 8, "two to be held twice");
+    gateway.destroy();
+    await full.stop();
+    await owner.stop();
+  });
+});

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
+import http from "node:http";
 import net from "node:net";
 import { after, before, describe, it } from "node:test";
 import https from "node:https";
@@ -138,6 +139,39 @@ describe("a gateway with TLS", () => {
     });
   });
 
+  it("has an RSA and an ECDSA certificate for the same names, and shows each client the one that it can use", async () => {
+    const pairs = [await authority.issue("ecdsa"), await authority.issue("rsa", { isRsa: true })];
+    await secured({ pairs }, async (gateway) => {
+      for (const version of ["TLSv1.2", "TLSv1.3"]) {
+        const limits = { minVersion: version, maxVersion: version };
+        assert.equal(await nameShown(gateway, limits), "ecdsa");
+        assert.equal(await nameShown(gateway, { ...limits, sigalgs: "RSA-PSS+SHA256" }), "rsa");
+        assert.equal(await nameShown(gateway, { ...limits, sigalgs: "ECDSA+SHA256" }), "ecdsa");
+      }
+    });
+  });
+
+  it("says of every certificate when it ends", async () => {
+    const pairs = [await authority.issue("month", { days: 30 }), await authority.issue("week", { days: 7 })];
+    await secured({ pairs }, async (gateway) => {
+      for (const [index, days] of [30, 7].entries()) {
+        const labels = `role="clients",file="${pairs[index].certificate}"`;
+        const end = await metric(gateway, `carillon_tls_certificate_expiry_timestamp_seconds{${labels}}`);
+        assert.equal(Math.round((end - Date.now() / 1000) / 86_400), days);
+      }
+    });
+  });
+
+  it("takes --allow-origin same for pages that came over TLS, too", () =>
+    secured({ args: ["--allow-origin", "same"] }, async (gateway) => {
+      const ada = await openTls(gateway, { origin: `https://localhost:${gateway.tlsPort}` });
+      ada.destroy();
+      const other = new Client(`wss://localhost:${gateway.tlsPort}/ws`, {
+        ...{ ca: authority.pem, family: 4, origin: `http://localhost:${gateway.tlsPort}` },
+      });
+      await assert.rejects(within(other.opened, "a refusal"), /403/);
+    }));
+
   it("tells browsers of --hsts over TLS and only there", () =>
     secured({ args: ["--hsts", "24h"] }, async (gateway) => {
       for (const path of ["/health", "/", "/nowhere"]) {
@@ -150,13 +184,45 @@ describe("a gateway with TLS", () => {
     }));
 
   it("answers 503 over TLS when it is full", () =>
-    secured({ args: ["--max-connections", "3"] }, async (gateway) => {
+    secured({ args: ["--max-connections", "3", "--hsts", "1h"] }, async (gateway) => {
       const ada = await openTls(gateway);
       const response = await get(gateway, "/health");
       assert.equal(response.statusCode, 503);
       assert.match(response.headers["retry-after"], /^([1-9]|10)$/);
+      assert.equal(response.headers["strict-transport-security"], "max-age=3600");
       response.resume();
       ada.destroy();
+    }));
+
+  it("answers 503 over TLS when too many come at once, and over TLS alone tells of --hsts", () =>
+    secured({ args: ["--accept-rate", "2", "--hsts", "1h", "--trusted-proxy", "127.0.0.2"] }, async (gateway) => {
+      const upgrade = {
+        ...{ Connection: "Upgrade", Upgrade: "websocket" },
+        ...{ "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" },
+      };
+      const refusal = async (act) => {
+        for (;;) {
+          const response = await act();
+          if (response.statusCode === 503) return response.headers["strict-transport-security"];
+        }
+      };
+      const ask = (protocol, port, options) =>
+        new Promise((resolve, reject) => {
+          const request = protocol.get({
+            ...{ host: "localhost", family: 4, port, path: "/ws", agent: false },
+            ...{ ca: authority.pem, headers: upgrade, ...options },
+          });
+          request.once("response", (response) => resolve(response.resume()));
+          request.once("upgrade", (response, socket) => resolve((socket.destroy(), response)));
+          request.once("error", reject);
+        });
+      const overTls = () => ask(https, gateway.tlsPort);
+      const overHttp = (options) => ask(http, gateway.port, options);
+      const proxy = (scheme) => ({ localAddress: "127.0.0.2", headers: { ...upgrade, "X-Forwarded-Proto": scheme } });
+      assert.equal(await refusal(overTls), "max-age=3600");
+      assert.equal(await refusal(() => overHttp()), undefined);
+      assert.equal(await refusal(() => overHttp(proxy("https"))), "max-age=3600");
+      assert.equal(await refusal(() => overHttp(proxy("http"))), undefined);
     }));
 });
 
@@ -240,9 +306,10 @@ describe("who does not speak the port's language", () => {
         ["", (socket) => socket.resetAndDestroy()],
         [hello, (socket) => socket.resetAndDestroy()],
       ]) {
+        const known = await metric(gateway, "carillon_connections_accepted_total");
         const socket = net.connect(gateway.tlsPort, "127.0.0.1");
         socket.on("error", () => {});
-        await new Promise((resolve) => socket.once("connect", resolve));
+        await until(async () => (await metric(gateway, "carillon_connections_accepted_total")) > known, "it to be known");
         if (bytes) await new Promise((resolve) => socket.write(bytes, resolve));
         leave(socket);
         failures++;
@@ -277,6 +344,89 @@ describe("a storm of handshakes", () => {
       await until(async () => (await handshakes(gateway, "full")) === STORM + 2, "the last of the storm");
       closeClients([ada, bob]);
     }));
+});
+
+describe("--tls-handshakes", () => {
+  const HELLO = Buffer.from("16030100c8010000c40303", "hex"); // which does not go on
+  const waiting = (gateway) => metric(gateway, "carillon_tls_handshakes_waiting");
+  const running = (gateway) => metric(gateway, "carillon_tls_handshakes_running");
+  const isAt = (figure, count) => until(async () => (await figure()) === count, `${count} handshakes`);
+
+  async function bounded(args, act) {
+    const gateway = await startWithTls(authority, { args: ["--threads", "1", "--tls-handshakes", "1", ...args] });
+    const ada = await openTls(gateway, { channel: "room" });
+    await act(gateway);
+    ada.send("still here");
+    await ada.received(1);
+    await isAt(() => running(gateway), 0);
+    await isAt(() => waiting(gateway), 0);
+    ada.destroy();
+    await gateway.stop();
+  }
+
+  // One that begins a handshake and says no more.
+  async function dawdler(gateway) {
+    const socket = net.connect(gateway.tlsPort, "127.0.0.1", () => socket.write(HELLO));
+    socket.on("error", () => {});
+    socket.ended = new Promise((resolve) => socket.once("close", resolve));
+    socket.resume();
+    return socket;
+  }
+
+  it("lets others wait until one has ended, whoever says nothing at all aside", () =>
+    bounded(["--handshake-timeout", "1h"], async (gateway) => {
+      const silent = net.connect(gateway.tlsPort, "127.0.0.1");
+      const one = await dawdler(gateway);
+      await isAt(() => running(gateway), 1);
+      const left = await dawdler(gateway);
+      await isAt(() => waiting(gateway), 1);
+      left.destroy(); // whose turn comes all the same
+      one.destroy(); // if it was not given up
+      const over = async () => (await handshakes(gateway, "failed")) + (await handshakes(gateway, "timeout"));
+      const { socket } = await handshake(gateway);
+      await isAt(() => handshakes(gateway, "full"), 2);
+      await isAt(over, 2);
+      silent.destroy();
+      await isAt(over, 3);
+      socket.destroy();
+    }));
+
+  it("gives those up who let others wait, though they have time", () =>
+    bounded(["--handshake-timeout", "1h"], async (gateway) => {
+      const dawdlers = [await dawdler(gateway), await dawdler(gateway)];
+      await isAt(() => running(gateway), 1);
+      const { socket } = await handshake(gateway);
+      await Promise.all(dawdlers.map((one) => within(one.ended, "the end of a dawdler")));
+      assert.equal(await handshakes(gateway, "timeout"), 2);
+      socket.destroy();
+    }));
+
+  it("has --handshake-timeout count from when a handshake begins", () =>
+    bounded(["--handshake-timeout", "500ms"], async (gateway) => {
+      const dawdlers = [];
+      for (let i = 0; i < 4; i++) dawdlers.push(await dawdler(gateway));
+      await isAt(async () => (await running(gateway)) + (await waiting(gateway)), 4);
+      const { socket } = await handshake(gateway); // after four times as long
+      assert.equal(await handshakes(gateway, "timeout"), 4);
+      await Promise.all(dawdlers.map((one) => within(one.ended, "the end of a dawdler")));
+      socket.destroy();
+    }));
+
+  it("makes a crowd wait, and all of it comes in", () =>
+    bounded([], async (gateway) => {
+      const crowd = await Promise.all(Array.from({ length: 100 }, () => handshake(gateway)));
+      await isAt(() => handshakes(gateway, "full"), 101);
+      for (const { socket } of crowd) socket.destroy();
+    }));
+
+  it("ends for those who wait when the gateway is drained", async () => {
+    const args = ["--threads", "1", "--tls-handshakes", "1", "--handshake-timeout", "1h"];
+    const gateway = await startWithTls(authority, { args });
+    const dawdlers = [await dawdler(gateway), await dawdler(gateway)];
+    await isAt(() => waiting(gateway), 1);
+    await gateway.stop();
+    await Promise.all(dawdlers.map((one) => within(one.ended, "the end of a dawdler")));
+  });
 });
 
 describe("a slow reader over TLS", () => {
@@ -323,6 +473,10 @@ describe("a start with TLS", () => {
     const keys = authority.path("bad-keys");
     await writeFile(keys, "secret\n");
     await refused([...pair(one.certificate, one.key), "--tls-ticket-keys", keys], /bad-keys: line 1 is not 64/);
+    const encrypted = authority.path("encrypted.key");
+    const encryption = ["pkey", "-in", one.key, "-aes128", "-passout", "pass:secret", "-out", encrypted];
+    await within(new Promise((resolve) => spawnChild("openssl", encryption).once("close", resolve)), "openssl pkey");
+    await refused(pair(one.certificate, encrypted), /--tls-cert: .*encrypted\.key: it is encrypted, and nobody is asked/);
     const good = await runToEnd([...gatewayOf(pair(one.certificate, one.key)), "--check-config"]);
     assert.deepEqual(good, { code: 0, stdout: "", stderr: "" });
   });

@@ -16,6 +16,7 @@ const run = promisify(execFile);
 export const LOCAL_NAMES = "DNS:localhost,IP:127.0.0.1";
 
 const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const NEW_RSA_KEY = ["-newkey", "rsa:2048", "-nodes"];
 
 export class Authority {
   static async create(name = "authority") {
@@ -37,14 +38,15 @@ export class Authority {
   }
 
   // A certificate for these names, in NAME.pem and NAME.key; a negative number of days is over already.
-  async issue(name, { names = LOCAL_NAMES, days = 2 } = {}) {
+  async issue(name, { names = LOCAL_NAMES, days = 2, isRsa = false } = {}) {
     const certificate = this.path(`${name}.pem`);
     const key = this.path(`${name}.key`);
     const request = this.path(`${name}.csr`);
     const extensions = this.path(`${name}.ext`);
 
     await writeFile(extensions, `subjectAltName=${names}\n`);
-    await run("openssl", ["req", ...NEW_KEY, "-subj", `/CN=${name}`, "-keyout", key, "-out", request]);
+    const newKey = isRsa ? NEW_RSA_KEY : NEW_KEY;
+    await run("openssl", ["req", ...newKey, "-subj", `/CN=${name}`, "-keyout", key, "-out", request]);
     await run("openssl", [
       ...["x509", "-req", "-in", request, "-CA", this.file, "-CAkey", this.keyFile, "-days", String(days)],
       ...["-CAcreateserial", "-extfile", extensions, "-out", certificate],

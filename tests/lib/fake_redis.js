@@ -48,8 +48,9 @@ export class FakeRedis {
 // What the words of a command ask for: an EVALSHA is told by its keys (see gateway/redis_script.h).
 function subjectOf([verb, , keyCount, ...rest]) {
   if (verb !== "EVALSHA") return verb;
-  if (keyCount === "1") return "hello";
-  if (keyCount === "2") return "attach";
+  if (keyCount === "1") return rest[0].endsWith(":boot") ? "hello" : "forget";
+  if (keyCount === "2" && rest[0].endsWith(":w")) return "presence";
+  if (keyCount === "2") return rest.length === 2 + 5 ? "attach" : "history";
   return rest[2].endsWith(":p:") ? "restore" : "publish";
 }
 

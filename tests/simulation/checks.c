@@ -12,12 +12,12 @@ void check_titles(void)
         struct process *one = world.routers[i];
 
         for (int c = 0; one && c < CHANNELS; c++) {
-            struct place *place = shard_find(&one->shard, channels[c], strlen(channels[c]));
+            struct place *place = places_find(&one->shard, channels[c], strlen(channels[c]));
 
             for (int j = i + 1; place && place->has_title && j < world.router_count; j++) {
                 struct process *other = world.routers[j];
                 struct place *twin =
-                    other ? shard_find(&other->shard, channels[c], strlen(channels[c])) : NULL;
+                    other ? places_find(&other->shard, channels[c], strlen(channels[c])) : NULL;
 
                 if (twin && twin->has_title &&
                     strcmp(twin->lineage.epoch, place->lineage.epoch) == 0)
@@ -66,18 +66,17 @@ void say_places(void)
         struct process *router = world.routers[i];
 
         for (int c = 0; router && c < CHANNELS; c++) {
-            struct place *place = shard_find(&router->shard, channels[c], strlen(channels[c]));
+            struct place *place = places_find(&router->shard, channels[c], strlen(channels[c]));
 
             if (place)
                 say("%s %s: role %d, %s/%llu, committed %llu%s, mirror %s state %d at %llu, source "
-                    "%s%s, "
+                    "%s, "
                     "fence %s, floor %llu",
                     router->name, channels[c], place->role, place->lineage.epoch,
                     (unsigned long long)place->history.top, (unsigned long long)place->committed,
                     place->has_title ? " with title" : "",
                     place->mirror ? place->mirror->name : "-", place->mirror_state,
                     (unsigned long long)place->mirrored, place->source ? place->source->name : "-",
-                    place->is_certified ? " certified" : "",
                     place->fence ? place->fence->name : "-",
                     (unsigned long long)place->fence_floor_ms);
         }
@@ -92,7 +91,7 @@ static void check_owners(void)
         for (int i = 0; i < world.router_count; i++) {
             struct process *router = world.routers[i];
             struct place *place =
-                router ? shard_find(&router->shard, channels[c], strlen(channels[c])) : NULL;
+                router ? places_find(&router->shard, channels[c], strlen(channels[c])) : NULL;
 
             owners += place && place->role == PLACE_OWNED;
         }

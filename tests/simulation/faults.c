@@ -83,18 +83,30 @@ static void do_leave(uint64_t place)
     lasts_until(world.now + 4000);
 }
 
-static void do_cut_routers(uint64_t unused)
+static bool cut_routers(int *lower, int *higher, bool refuses)
 {
     int one = (int)below((uint64_t)world.router_count);
     int other = (int)below((uint64_t)world.router_count);
     uint64_t until = world.now + between(50, 4000);
 
-    (void)unused;
     if (one == other)
-        return;
+        return false;
+    *lower = one < other ? one : other;
+    *higher = one < other ? other : one;
     lasts_until(until);
-    world.cut_routers[one < other ? one : other][one < other ? other : one] = until;
-    say("R%d and R%d are cut off from each other", one, other);
+    world.cut_routers[*lower][*higher] = until;
+    world.refuses[*lower][*higher] = refuses;
+    say("R%d and R%d are cut off from each other%s", one, other, refuses ? ", and refused" : "");
+    return true;
+}
+
+static void do_cut_routers(uint64_t unused)
+{
+    int one;
+    int other;
+
+    (void)unused;
+    cut_routers(&one, &other, false);
 }
 
 static void do_cut_gateway(uint64_t unused)
@@ -120,6 +132,18 @@ static void break_line(struct process *one, struct process *other)
             }
         }
     }
+}
+
+/* A firewall between two routers rejects: it refuses connections, and resets those that are there
+ * or leaves them hanging. */
+static void do_refuse_routers(uint64_t unused)
+{
+    int one;
+    int other;
+
+    (void)unused;
+    if (cut_routers(&one, &other, true) && below(4) > 0)
+        break_line(world.routers[one], world.routers[other]);
 }
 
 static void do_break(uint64_t argument)
@@ -161,12 +185,16 @@ static void plan_fault(uint64_t at)
 {
     uint64_t place = below((uint64_t)world.router_count);
 
-    switch (below(world.router_count > 1 ? 14 : 3)) {
+    switch (below(world.router_count > 1 ? 16 : 3)) {
     case 12:
         act_at(at, do_break_routers, 0);
         return;
     case 13:
         act_at(at, do_break_gateway, 0);
+        return;
+    case 14:
+    case 15:
+        act_at(at, do_refuse_routers, 0);
         return;
     case 0:
     case 1:
@@ -235,7 +263,7 @@ static bool is_well(void)
             return false;
         for (int j = 0; j < world.router_count; j++) {
             const struct node *node =
-                world.routers[j] ? shard_node((struct shard *)&router->shard, world.routers[j]->id)
+                world.routers[j] ? nodes_find((struct shard *)&router->shard, world.routers[j]->id)
                                  : NULL;
 
             if (j != i && (!node || !node->shard_link))

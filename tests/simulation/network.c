@@ -29,6 +29,13 @@ bool is_cut(const struct process *a, const struct process *b)
     return *cut_of(a, b) > world.now;
 }
 
+bool is_refused(const struct process *a, const struct process *b)
+{
+    return a->kind == ROUTER && b->kind == ROUTER && is_cut(a, b) &&
+           (a->place < b->place ? world.refuses[a->place][b->place]
+                                : world.refuses[b->place][a->place]);
+}
+
 bool has_link(const struct process *a, const struct process *b)
 {
     for (struct connection *one = world.connections; one; one = one->next) {
@@ -263,7 +270,11 @@ static void client_changed(void *context, bool is_up)
     (void)is_up;
 }
 
-const struct router_client_output client_out = {client_send_out, client_drop_out, client_changed};
+const struct router_client_output client_out = {
+    .send = client_send_out,
+    .drop = client_drop_out,
+    .changed = client_changed,
+};
 
 void free_connections(bool all)
 {

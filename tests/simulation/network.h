@@ -34,6 +34,10 @@ extern const struct router_client_output client_out;
 
 uint64_t latency(void);
 bool is_cut(const struct process *a, const struct process *b);
+
+/* True where routers are cut off from each other by what refuses their connections. */
+bool is_refused(const struct process *a, const struct process *b);
+
 bool has_link(const struct process *a, const struct process *b);
 
 /* Something travels from one end of a connection to the other; what is cut off is lost for good, as

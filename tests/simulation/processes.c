@@ -84,7 +84,7 @@ struct place *place_of(const struct process *router, int channel)
 {
     const char *name = channels[channel];
 
-    return shard_find((struct shard *)&router->shard, name, strlen(name));
+    return places_find((struct shard *)&router->shard, name, strlen(name));
 }
 
 static void bury(struct process *process)
@@ -145,6 +145,10 @@ void dial(struct process *process, int address)
     struct event *event;
     struct process probe = {.kind = ROUTER, .place = address};
 
+    if (target && is_refused(process, target)) {
+        tell_died(process, world.now + latency() + latency(), target->id);
+        return;
+    }
     if (is_cut(process, target ? target : &probe) || (target && target->frozen_until > world.now))
         return;
     if (!target) {
@@ -175,7 +179,7 @@ void bring_up(struct connection *connection, int end)
     if (self->is_closed || self->is_up)
         return;
     if (process->kind == ROUTER && other->kind == ROUTER) {
-        struct node *node = shard_node(&process->shard, other->id);
+        struct node *node = nodes_find(&process->shard, other->id);
 
         if (node && node->shard_link) { /* an earlier connection that we have not given up yet */
             close_end(connection, end);

@@ -111,11 +111,10 @@ bool has_message(const struct history *history, struct identity identity)
 
 static bool has_stray(const struct place *place, struct identity identity)
 {
-    for (const struct list *at = place->parked.next; at != &place->parked; at = at->next) {
+    for (const struct list *at = place->strays.next; at != &place->strays; at = at->next) {
         const struct waiting *waiting = container_of(at, struct waiting, link);
 
-        if (waiting->kind == WAITING_STRAY &&
-            is_same((struct identity){waiting->message->publisher, waiting->message->sequence},
+        if (is_same((struct identity){waiting->message->publisher, waiting->message->sequence},
                     identity))
             return true;
     }
@@ -159,12 +158,8 @@ void bury_messages(const struct process *router)
         history_read(&place->history, &reader, 0, HISTORY_FORWARD, UINT64_MAX);
         while ((message = history_next(&reader)))
             bury_message(c, message);
-        for (const struct list *at = place->parked.next; at != &place->parked; at = at->next) {
-            const struct waiting *waiting = container_of(at, struct waiting, link);
-
-            if (waiting->kind == WAITING_STRAY)
-                bury_message(c, waiting->message);
-        }
+        for (const struct list *at = place->strays.next; at != &place->strays; at = at->next)
+            bury_message(c, container_of(at, struct waiting, link)->message);
     }
 }
 

@@ -48,6 +48,8 @@ struct world {
     int router_count;
     uint64_t cut_routers[ROUTERS][ROUTERS]; /* until when */
     uint64_t cut_gateways[GATEWAYS][ROUTERS];
+    /* A firewall stands in that cut, which refuses: each takes the other for dead. */
+    bool refuses[ROUTERS][ROUTERS];
     bool is_mild;    /* one fault at a time, each when all is well */
     int faults_left; /* of a mild schedule */
     unsigned well_looks;

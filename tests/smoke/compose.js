@@ -34,6 +34,9 @@ function command(program, args, env = {}) {
 
 export const docker = (...args) => command("docker", args);
 
+// Programs log to stderr, which docker passes on as such.
+export const logsOf = (container) => command("sh", ["-c", 'docker logs --tail 200 "$0" 2>&1', container]);
+
 export class Cluster {
   static async up(files, services) {
     const cluster = new Cluster();
@@ -84,6 +87,10 @@ export class Cluster {
     return docker("inspect", "--format", format, container);
   }
 
+  addressOf(container, network) {
+    return this.inspect(container, `{{(index .NetworkSettings.Networks "${PROJECT}_${network}").IPAddress}}`);
+  }
+
   // New people can come: a gateway is there behind the balancer, and its bus.
   isReady() {
     const ask = async () => (await fetch(`${this.url}/ready`).catch(() => null))?.status === 200;
@@ -107,7 +114,7 @@ export class Cluster {
   async restart(container) {
     await docker("stop", "--time", "60", container);
     const code = await this.inspect(container, "{{.State.ExitCode}}");
-    if (code !== "0") throw new Error(`${container} ended with ${code}:\n${await docker("logs", "--tail", "20", container)}`);
+    if (code !== "0") throw new Error(`${container} ended with ${code}:\n${await logsOf(container)}`);
     await docker("start", container);
   }
 

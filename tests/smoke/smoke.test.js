@@ -1,19 +1,24 @@
 // deploy/smoke prepares the images and runs this: the cluster of deploy/compose.yaml, with Redis and with routers.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
+import { WebSocket } from "ws";
+
 import { launchBrowser, openChat, shows, say as write } from "../browser/support.js";
 import { until } from "../lib/wait.js";
-import { Cluster, docker } from "./compose.js";
+import { Cluster, docker, logsOf } from "./compose.js";
 import { faultsOf } from "./faults.js";
 import { Travellers } from "./travellers.js";
 
 const PEOPLE = 12;
-const IMAGE_LIMIT_BYTES = 100_000_000; // beyond the base
+// Beyond the base. Debian's own has 75 MB, and all are to be less than 100; one that debootstrap made is larger.
+const IMAGE_LIMIT_BYTES = 25_000_000;
+const USER = "65532"; // as the manifests of Kubernetes have it, too
 
 const FORMS = [
   { bus: "redis", files: ["compose.yaml"] },
@@ -47,8 +52,12 @@ describe("the image", () => {
       const ask = () => docker("exec", id, program, "--health").then(() => true, () => false);
 
       await until(ask, `${program} to be healthy`);
+      assert.equal(await docker("exec", id, "id", "-u"), USER);
+      await assert.rejects(docker("exec", id, "touch", "/here"), /Read-only file system/);
+      const [, effective] = (await docker("exec", id, "cat", "/proc/1/status")).match(/^CapEff:\s*(\w+)$/m);
+      assert.equal(Number(effective), 0);
       await docker("stop", "--time", "30", id);
-      assert.equal(await docker("inspect", "--format", "{{.State.ExitCode}}", id), "0", await docker("logs", id));
+      assert.equal(await docker("inspect", "--format", "{{.State.ExitCode}}", id), "0", await logsOf(id));
     });
   }
 });
@@ -84,6 +93,24 @@ for (const { bus, files } of FORMS) {
       const page = await fetch(cluster.url);
       assert.equal(page.status, 200);
       assert.match(await page.text(), /<html/);
+    });
+
+    it("knows people by the address that the balancer saw, whatever they say", async () => {
+      const claimed = "198.51.100.7";
+      const options = { protocolVersion: 8, headers: { "X-Forwarded-For": claimed } }; // is refused, and logged
+      const socket = new WebSocket(`${cluster.url.replace("http", "ws")}/ws`, options);
+      await assert.rejects(once(socket, "open"), /426|400/);
+
+      const gateways = await cluster.containers("gateway");
+      let address;
+      const look = async () => {
+        const logs = await Promise.all(gateways.map(logsOf));
+        return (address = logs.join("\n").match(/event="?refused.* address=(\S+)/)?.[1]);
+      };
+      await until(look, "the refusal in a log");
+      const [balancer] = await cluster.containers("balancer");
+      assert.notEqual(address, claimed);
+      assert.notEqual(address, await cluster.addressOf(balancer, "front"), "the balancer's own");
     });
 
     it("carries a chat between two browsers", async (test) => {

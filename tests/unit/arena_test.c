@@ -9,9 +9,14 @@
 
 #include "common/arena.h"
 
+static void *ask(struct arena *arena, size_t size)
+{
+    return arena->allocator.alloc(arena->allocator.allocator_data, size);
+}
+
 static void *take(struct arena *arena, size_t size)
 {
-    unsigned char *memory = arena->allocator.alloc(arena->allocator.allocator_data, size);
+    unsigned char *memory = ask(arena, size);
 
     assert_non_null(memory);
     assert_int_equal((uintptr_t)memory % alignof(max_align_t), 0);
@@ -38,7 +43,7 @@ static void pieces_lie_side_by_side_as_long_as_they_fit(void **state)
     const unsigned char *second;
 
     (void)state;
-    arena_init(&arena);
+    arena_init(&arena, 1000);
     first = take(&arena, 1);
     second = take(&arena, ARENA_BYTES - alignof(max_align_t));
     assert_true(is_inside(&arena, first) && is_inside(&arena, second));
@@ -54,7 +59,7 @@ static void what_does_not_fit_is_freed_once(void **state)
     void *large;
 
     (void)state;
-    arena_init(&arena);
+    arena_init(&arena, 1000000);
     give_back(&arena, take(&arena, 8));
     give_back(&arena, NULL);
     large = take(&arena, ARENA_BYTES + 1);
@@ -64,11 +69,25 @@ static void what_does_not_fit_is_freed_once(void **state)
     arena_deinit(&arena);
 }
 
+static void beyond_the_limit_nothing_is_given(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 1000);
+    assert_null(ask(&arena, 1001));
+    assert_true(is_inside(&arena, take(&arena, ARENA_BYTES))); /* that is its own */
+    assert_non_null(take(&arena, 900));
+    assert_null(ask(&arena, 100));
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_lie_side_by_side_as_long_as_they_fit),
         cmocka_unit_test(what_does_not_fit_is_freed_once),
+        cmocka_unit_test(beyond_the_limit_nothing_is_given),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

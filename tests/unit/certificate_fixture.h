@@ -114,11 +114,11 @@ static inline void free_authority(struct authority *authority)
     EVP_PKEY_free(authority->key);
 }
 
-/* Issues NAME.pem and NAME.key for names such as "DNS:localhost,IP:127.0.0.1". */
-static inline void issue(const struct authority *authority, const char *name, const char *names,
-                         long lifetime)
+/* Issues NAME.pem and NAME.key for names such as "DNS:localhost,IP:127.0.0.1", with a key that is
+ * the function's from here on. */
+static inline void issue_for(const struct authority *authority, const char *name, const char *names,
+                             long lifetime, EVP_PKEY *key)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = make_certificate(name, lifetime, key);
     char file[64];
 
@@ -131,6 +131,12 @@ static inline void issue(const struct authority *authority, const char *name, co
     write_pem(in_directory(file), NULL, key);
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+static inline void issue(const struct authority *authority, const char *name, const char *names,
+                         long lifetime)
+{
+    issue_for(authority, name, names, lifetime, EVP_EC_gen("P-256"));
 }
 
 static inline void make_certificate_directory(void)

@@ -34,10 +34,30 @@ static void name_is_utf8_without_control_characters(void **state)
     assert_false(channel_name_is_valid(longest, CHANNEL_NAME_LIMIT + 1));
 }
 
+static void names_on_the_bus_may_be_internal(void **state)
+{
+    char longest[CHANNEL_NAME_LIMIT + 2];
+
+    (void)state;
+    assert_true(channel_name_is_on_bus("room", 4));
+    assert_true(channel_name_is_on_bus("\x01room", 5));
+    assert_false(channel_name_is_valid("\x01room", 5));
+    assert_false(channel_name_is_on_bus("\x01", 1));
+    assert_false(channel_name_is_on_bus("\x01\x01room", 6));
+    assert_false(channel_name_is_on_bus("ro\x01om", 5));
+    assert_false(channel_name_is_on_bus("\x02room", 5));
+    assert_false(channel_name_is_on_bus("", 0));
+    memset(longest, 'x', sizeof(longest));
+    longest[0] = CHANNEL_NAME_INTERNAL;
+    assert_true(channel_name_is_on_bus(longest, CHANNEL_NAME_LIMIT));
+    assert_false(channel_name_is_on_bus(longest, CHANNEL_NAME_LIMIT + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(name_is_utf8_without_control_characters),
+        cmocka_unit_test(names_on_the_bus_may_be_internal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

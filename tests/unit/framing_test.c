@@ -53,9 +53,9 @@ static int feed(const void *data, size_t size)
     int answer;
 
     memcpy(copy, data, size);
-    while ((answer = framing_read(&reader, &at, &size, &frame, &frame_size)) == 1) {
+    while ((answer = framing_read(&reader, &at, &size, &frame, &frame_size)) > 0) {
         buffer_append(&heard, frame, frame_size);
-        buffer_append_text(&heard, "|");
+        buffer_append_text(&heard, answer == FRAMING_CUT ? "..." : "|");
     }
     if (answer == 0)
         assert_int_equal(size, 0);
@@ -242,6 +242,53 @@ static void memory_of_a_large_frame_is_given_back_and_of_a_small_one_is_kept(voi
     assert_in_range(reader.tail.capacity, 1000, 4096);
 }
 
+/* A frame of 'x' that is `size` long stands between two texts; it comes in pieces. */
+static void assert_cut_in_pieces(size_t size, size_t piece)
+{
+    unsigned char *large = memory_allocate(size);
+    struct buffer sent = {0};
+    struct buffer expected = {0};
+
+    memset(large, 'x', size);
+    append_text(&sent, "before");
+    append_frame(&sent, large, size);
+    append_text(&sent, "after");
+    buffer_append_text(&expected, "before|");
+    buffer_append(&expected, large, FRAMING_CUT_BYTES);
+    buffer_append(&expected, "...after|", 10); /* with its end */
+    for (size_t at = 0; at < sent.size; at += piece)
+        assert_int_equal(feed(sent.data + at, sent.size - at < piece ? sent.size - at : piece), 0);
+    assert_heard((const char *)expected.data);
+    assert_true(reader.tail.capacity <= 4 * FRAMING_CUT_BYTES);
+    buffer_deinit(&expected);
+    buffer_deinit(&sent);
+    memory_free(large);
+}
+
+static void frame_above_the_limit_is_cut_where_that_is_wanted(void **state)
+{
+    static const size_t pieces[] = {1, 3, FRAMING_HEADER_BYTES, 511, 512, 513, 1000, 100000};
+
+    (void)state;
+    reader.limit = FRAMING_CUT_BYTES;
+    reader.cut_limit = 50000;
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        assert_cut_in_pieces(FRAMING_CUT_BYTES + 1, pieces[i]);
+        assert_cut_in_pieces(50000, pieces[i]);
+    }
+}
+
+static void frame_above_both_limits_is_an_error(void **state)
+{
+    unsigned char header[FRAMING_HEADER_BYTES];
+
+    (void)state;
+    reader.limit = FRAMING_CUT_BYTES;
+    reader.cut_limit = 50000;
+    framing_write_header(header, 50001);
+    assert_int_equal(feed(header, sizeof(header)), UV_EMSGSIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +312,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             memory_of_a_large_frame_is_given_back_and_of_a_small_one_is_kept, make_reader,
             drop_reader),
+        cmocka_unit_test_setup_teardown(frame_above_the_limit_is_cut_where_that_is_wanted,
+                                        make_reader, drop_reader),
+        cmocka_unit_test_setup_teardown(frame_above_both_limits_is_an_error, make_reader,
+                                        drop_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

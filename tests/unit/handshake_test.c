@@ -16,6 +16,8 @@ static struct http_header headers[16];
 static struct http_request request;
 static const char *message;
 
+static bool is_tls;
+
 static int make_request(void **state)
 {
     static const struct http_header good[] = {
@@ -38,6 +40,7 @@ static int make_request(void **state)
         .headers = headers,
     };
     message = NULL;
+    is_tls = false;
     return 0;
 }
 
@@ -65,7 +68,7 @@ static int check_origins(const char **allowed, size_t count)
 {
     struct option_list list = {count, allowed};
 
-    return handshake_check(&request, &list, NULL, &message);
+    return handshake_check(&request, &list, NULL, is_tls, &message);
 }
 
 static int check(void)
@@ -272,6 +275,19 @@ static void same_allows_the_host_of_the_request(void **state)
     assert_false(is_allowed("same", "http://[::1]"));
 }
 
+/* A page that came without TLS is another origin. */
+static void same_over_tls_is_a_page_over_tls(void **state)
+{
+    (void)state;
+    is_tls = true;
+    assert_true(is_allowed("same", "https://server.example.com"));
+    assert_false(is_allowed("same", "http://server.example.com"));
+    set("Host", "server.example.com:8443");
+    assert_true(is_allowed("same", "https://server.example.com:8443"));
+    assert_false(is_allowed("same", "http://server.example.com:8443"));
+    assert_true(is_allowed("http://server.example.com:8443", "http://server.example.com:8443"));
+}
+
 static bool is_same_as(const char *scheme, const char *host, const char *origin)
 {
     const char *same[] = {"same"};
@@ -280,7 +296,7 @@ static bool is_same_as(const char *scheme, const char *host, const char *origin)
 
     snprintf(forwarded.host, sizeof(forwarded.host), "%s", host);
     set("Origin", origin);
-    return handshake_check(&request, &list, &forwarded, &message) == 101;
+    return handshake_check(&request, &list, &forwarded, is_tls, &message) == 101;
 }
 
 /* A proxy in front may be asked for another host than it asks us for, and by another scheme. */
@@ -298,6 +314,11 @@ static void same_is_what_the_proxy_was_asked_for(void **state)
     assert_true(is_same_as("https", "", "https://inner:8000"));
     assert_false(is_same_as("http", "", "https://inner:8000"));
     assert_true(is_same_as(NULL, "", "https://inner:8000"));
+    is_tls = true; /* of the proxy's own, which says nothing of the client's */
+    assert_true(is_same_as(NULL, "chat.example", "http://chat.example"));
+    assert_true(is_same_as("http", "chat.example", "http://chat.example"));
+    assert_false(is_same_as("http", "chat.example", "https://chat.example"));
+    assert_true(is_same_as("https", "chat.example", "https://chat.example"));
 }
 
 static void origin_must_be_the_one_that_is_allowed(void **state)
@@ -479,6 +500,7 @@ int main(void)
         cmocka_unit_test_setup(empty_list_allows_no_origin, make_request),
         cmocka_unit_test_setup(star_allows_every_origin, make_request),
         cmocka_unit_test_setup(same_allows_the_host_of_the_request, make_request),
+        cmocka_unit_test_setup(same_over_tls_is_a_page_over_tls, make_request),
         cmocka_unit_test_setup(same_is_what_the_proxy_was_asked_for, make_request),
         cmocka_unit_test_setup(origin_must_be_the_one_that_is_allowed, make_request),
         cmocka_unit_test_setup(star_in_front_stands_for_labels, make_request),

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "gateway/http_phase.h"
+#include "gateway/namespaces.h"
+#include "tests/unit/rules_fixture.h"
 
 #define HANDSHAKE(target)                                                                          \
     "GET " target " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"          \
@@ -32,6 +34,8 @@ static int make_phase(void **state)
                                       .lobby = "lobby",
                                       .max_header_size = 8192,
                                       .allow_origin = {.count = 1, .items = any}};
+    open_to_all(&settings.config);
+    settings.namespaces = namespaces_create(&settings.config);
     sessions = (struct session_host){.settings = &settings, .stats = &stats};
     http = http_phase_create(&sessions, &status, is_tls, proxy);
     return 0;
@@ -42,6 +46,7 @@ static int destroy_phase(void **state)
     (void)state;
     http_phase_destroy(http);
     http_phase_destroy(NULL);
+    namespaces_destroy(settings.namespaces);
     return 0;
 }
 
@@ -73,6 +78,38 @@ static void handshake_is_taken_with_all_that_follows_it(void **state)
     assert_memory_equal(http->accept.data, "HTTP/1.1 101 ", 13);
     assert_int_equal(http->exchange.output.size, 0);
     assert_int_equal(metric_read(&stats.handshakes_refused), 0);
+}
+
+static void channel_protocol_is_over_json_unless_protobuf_is_asked_for(void **state)
+{
+    (void)state;
+    assert_true(feed(HANDSHAKE("/connection/websocket")));
+    assert_true(http->is_client);
+    assert_int_equal(http->transport, TRANSPORT_WEBSOCKET_JSON);
+    destroy_phase(NULL);
+
+    make_phase(NULL);
+    assert_true(feed(HANDSHAKE("/connection/websocket?format=protobuf")));
+    assert_int_equal(http->transport, TRANSPORT_WEBSOCKET_PROTOBUF);
+    destroy_phase(NULL);
+
+    make_phase(NULL);
+    assert_true(feed("GET /connection/websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                     "Sec-WebSocket-Protocol: x, centrifuge-protobuf\r\n\r\n"));
+    assert_int_equal(http->transport, TRANSPORT_WEBSOCKET_PROTOBUF);
+    buffer_append(&http->accept, "", 1);
+    assert_non_null(strstr((const char *)http->accept.data,
+                           "\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n"));
+}
+
+static void channel_that_is_not_for_everybody_is_refused(void **state)
+{
+    (void)state;
+    assert_false(feed(HANDSHAKE("/?channel=%24private")));
+    expect_output("HTTP/1.1 403 ");
+    assert_string_equal(http->refusal, "channel: not for clients that say nothing of themselves");
 }
 
 static void requests_before_the_handshake_are_answered(void **state)
@@ -249,6 +286,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_PHASE(handshake_is_taken_with_all_that_follows_it),
+        WITH_PHASE(channel_protocol_is_over_json_unless_protobuf_is_asked_for),
+        WITH_PHASE(channel_that_is_not_for_everybody_is_refused),
         WITH_PHASE(requests_before_the_handshake_are_answered),
         WITH_PHASE(refused_handshake_ends_it),
         WITH_PHASE(everything_lies_below_the_base),

@@ -30,6 +30,44 @@ static void message_holds_copies_of_what_it_was_given(void **state)
     message_unref(message);
 }
 
+static void message_holds_key_and_origin(void **state)
+{
+    (void)state;
+    char bytes[] = "roomdatakeyorigin";
+    struct message *message = message_write(&(struct message_draft){
+        .kind = MESSAGE_JSON,
+        .channel = {bytes, 4},
+        .data = {bytes + 4, 4},
+        .key = {bytes + 8, 3},
+        .origin = {bytes + 11, 6},
+    });
+
+    memset(bytes, '-', sizeof(bytes));
+    assert_int_equal(message->kind, MESSAGE_JSON);
+    assert_string_equal(message->channel, "room");
+    assert_int_equal(message->data_size, 4);
+    assert_memory_equal(message->data, "data", 4);
+    assert_true(text_is(message->key, "key"));
+    assert_true(text_is(message->origin, "origin"));
+    assert_int_equal(message_content_size(message), 4 + 3 + 6);
+    message_unref(message);
+    message = message_create(MESSAGE_TEXT, "a", 1, "x", 1);
+    assert_int_equal(message->key.size, 0);
+    assert_int_equal(message->origin.size, 0);
+    message_unref(message);
+}
+
+static void message_of_the_moment_is_ephemeral(void **state)
+{
+    (void)state;
+    assert_false(message_is_ephemeral(MESSAGE_TEXT));
+    assert_false(message_is_ephemeral(MESSAGE_BINARY));
+    assert_false(message_is_ephemeral(MESSAGE_JSON));
+    assert_true(message_is_ephemeral(MESSAGE_JOIN));
+    assert_true(message_is_ephemeral(MESSAGE_LEAVE));
+    assert_true(message_is_ephemeral(MESSAGE_CONTROL));
+}
+
 static void message_has_no_place_until_the_bus_gives_it_one(void **state)
 {
     (void)state;
@@ -115,6 +153,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_holds_copies_of_what_it_was_given),
+        cmocka_unit_test(message_holds_key_and_origin),
+        cmocka_unit_test(message_of_the_moment_is_ephemeral),
         cmocka_unit_test(message_has_no_place_until_the_bus_gives_it_one),
         cmocka_unit_test(message_may_be_empty),
         cmocka_unit_test(channel_name_of_any_allowed_size_is_terminated),

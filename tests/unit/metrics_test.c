@@ -159,6 +159,14 @@ static void record_many(void *argument)
         histogram_record(argument, 50 * MICROSECOND);
 }
 
+static void value_of_a_label_is_escaped(void **state)
+{
+    (void)state;
+    metrics_escape(&text, "C:\\a \"b\"\nc\xc3\xa9");
+    metrics_escape(&text, " d\xff\xc3");
+    assert_string_equal(printed(), "C:\\\\a \\\"b\\\"\\nc\xc3\xa9 d??");
+}
+
 static void values_may_be_read_while_their_thread_counts(void **state)
 {
     (void)state;
@@ -190,6 +198,7 @@ int main(void)
         PRINTING(large_counts_are_printed_to_the_last_digit),
         PRINTING(empty_histogram_prints_every_bucket),
         PRINTING(histogram_counts_at_most_and_cumulatively),
+        PRINTING(value_of_a_label_is_escaped),
         PRINTING(merged_histogram_is_the_sum_of_its_parts),
         cmocka_unit_test(values_may_be_read_while_their_thread_counts),
     };

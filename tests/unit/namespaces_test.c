@@ -165,7 +165,7 @@ static void options_at_the_top_are_those_of_the_default_namespace(void **state)
     char text[1024];
 
     for (int grants = 0; grants < GRANTS; grants++) {
-        size_t used = 0;
+        size_t used = (size_t)snprintf(text, sizeof(text), "allow-user-limited-channels = on\n");
 
         for (enum channel_act act = CHANNEL_SUBSCRIBE; act <= CHANNEL_PRESENCE; act++)
             used +=
@@ -249,7 +249,8 @@ static void invalid_name_is_a_bad_request(void **state)
 static void users_stand_behind_the_last_hash(void **state)
 {
     (void)state;
-    load_good("[namespace chat]\nallow-user-limited-channels = on\n"
+    load_good("allow-user-limited-channels = on\n"
+              "[namespace chat]\nallow-user-limited-channels = on\n"
               "[namespace open]\nallow-subscribe-for-client = on\n");
     assert_true(may_subscribe("room#ann", "ann"));
     assert_true(may_subscribe("chat:room#ann,bob", "bob"));
@@ -267,7 +268,7 @@ static void users_stand_behind_the_last_hash(void **state)
 static void nobody_is_no_user(void **state)
 {
     (void)state;
-    load_good("");
+    load_good("allow-user-limited-channels = on\n");
     static const char *const channels[] = {"room#",     "room#,", "room#ann,",
                                            "room#,ann", "#",      "room##"};
 

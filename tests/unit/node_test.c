@@ -15,7 +15,6 @@
 #define HEARD_MS  10000
 #define ECHOED_MS 9900
 #define LOST_MS   10500
-#define LEASE_END (ECHOED_MS + NODE_LEASE_MS)
 #define FENCE_END (HEARD_MS + NODE_FENCE_MS)
 
 static struct node *node;
@@ -53,7 +52,7 @@ static void node_is_known_by_id_name_and_address(void **state)
     assert_string_equal(node->address, "10.0.0.1:9000");
     assert_true(node->seed == placement_seed("router-1"));
     assert_null(node->shard_link);
-    assert_int_equal(node->fate, NODE_UNKNOWN);
+    assert_int_equal(node->fate, NODE_GONE);
 }
 
 static void longest_name_is_kept_whole(void **state)
@@ -72,7 +71,7 @@ static void longest_name_is_kept_whole(void **state)
 static void linking_voids_what_was_concluded(void **state)
 {
     (void)state;
-    node_died(node, LOST_MS);
+    node_died(node);
     node->is_leaving = true;
     node_linked(node, &link);
     assert_ptr_equal(node->shard_link, &link);
@@ -86,59 +85,32 @@ static void linked_node_is_not_dead_whatever_is_said(void **state)
 {
     (void)state;
     node_linked(node, &link);
-    node_died(node, LOST_MS);
+    node_died(node);
     assert_false(node->is_dead);
     assert_int_equal(node->fate, NODE_LINKED);
     assert_false(node_expire(node, UINT64_MAX));
     assert_int_equal(node->fate, NODE_LINKED);
 }
 
-static void lost_node_is_undecided_until_the_lease_is_over(void **state)
+static void lost_node_may_be_back_until_its_fence_is_passed(void **state)
 {
     (void)state;
     assert_null(node->shard_link);
-    assert_int_equal(node->fate, NODE_UNDECIDED);
-    assert_false(node_expire(node, LEASE_END));
-    assert_int_equal(node->fate, NODE_UNDECIDED);
-    assert_true(node_expire(node, LEASE_END + 1));
-    assert_int_equal(node->fate, NODE_UNKNOWN);
-    assert_false(node_expire(node, LEASE_END + 2)); /* decided already */
+    assert_int_equal(node->fate, NODE_MISSED);
+    assert_false(node_expire(node, FENCE_END - 1));
+    assert_int_equal(node->fate, NODE_MISSED);
+    assert_true(node_expire(node, FENCE_END));
+    assert_int_equal(node->fate, NODE_GONE);
+    assert_false(node_expire(node, FENCE_END + 1)); /* decided already */
 }
 
-static void death_within_the_lease_makes_heirs(void **state)
+static void node_that_died_is_gone_at_once(void **state)
 {
     (void)state;
-    node_died(node, LEASE_END);
-    assert_int_equal(node->fate, NODE_DEAD);
-    assert_false(node_expire(node, LEASE_END + 1000));
-    assert_int_equal(node->fate, NODE_DEAD);
-}
-
-static void death_after_the_lease_makes_none(void **state)
-{
-    (void)state;
-    node_died(node, LEASE_END + 1);
+    node_died(node);
     assert_true(node->is_dead);
-    assert_int_equal(node->fate, NODE_UNKNOWN);
-}
-
-static void death_cannot_undo_that_the_lease_expired(void **state)
-{
-    (void)state;
-    node_expire(node, LEASE_END + 1);
-    node_died(node, LEASE_END); /* by a clock that was read before */
-    assert_true(node->is_dead);
-    assert_int_equal(node->fate, NODE_UNKNOWN);
-}
-
-/* It was linked, but no ping has come back yet: it may have had others than us for long. */
-static void node_that_never_echoed_makes_no_heirs(void **state)
-{
-    (void)state;
-    node_linked(node, &link);
-    node_lost(node, HEARD_MS, LOST_MS);
-    node_died(node, LOST_MS);
-    assert_int_equal(node->fate, NODE_UNKNOWN);
+    assert_int_equal(node->fate, NODE_GONE);
+    assert_false(node_expire(node, FENCE_END)); /* decided already */
 }
 
 static void fence_is_passed_once_its_time_is_over(void **state)
@@ -152,21 +124,13 @@ static void fence_is_passed_once_its_time_is_over(void **state)
 static void fence_is_passed_at_once_for_the_dead_however_late_that_is_known(void **state)
 {
     (void)state;
-    node_died(node, LOST_MS);
+    node_died(node);
     assert_true(node_fence_is_passed(node, LOST_MS));
     drop_node(state);
     make_lost_node(state);
-    node_died(node, LEASE_END + 1);
-    assert_true(node_fence_is_passed(node, LEASE_END + 1));
-}
-
-/* The heart of it: whoever ends up as the heir learned it before the owner, were it alive, could
- * have gone on alone. The owner heard of its mirror no earlier than the mirror's echo was sent. */
-static void lease_ends_before_the_fence_of_whoever_heard_the_last_echo(void **state)
-{
-    (void)state;
-    assert_true(NODE_LEASE_MS < NODE_FENCE_MS);
-    assert_false(node_fence_is_passed(node, ECHOED_MS + NODE_LEASE_MS));
+    node_expire(node, FENCE_END);
+    node_died(node);
+    assert_true(node_fence_is_passed(node, LOST_MS));
 }
 
 int main(void)
@@ -178,23 +142,14 @@ int main(void)
                                         drop_node),
         cmocka_unit_test_setup_teardown(linked_node_is_not_dead_whatever_is_said, make_node,
                                         drop_node),
-        cmocka_unit_test_setup_teardown(lost_node_is_undecided_until_the_lease_is_over,
+        cmocka_unit_test_setup_teardown(lost_node_may_be_back_until_its_fence_is_passed,
                                         make_lost_node, drop_node),
-        cmocka_unit_test_setup_teardown(death_within_the_lease_makes_heirs, make_lost_node,
-                                        drop_node),
-        cmocka_unit_test_setup_teardown(death_after_the_lease_makes_none, make_lost_node,
-                                        drop_node),
-        cmocka_unit_test_setup_teardown(death_cannot_undo_that_the_lease_expired, make_lost_node,
-                                        drop_node),
-        cmocka_unit_test_setup_teardown(node_that_never_echoed_makes_no_heirs, make_node,
-                                        drop_node),
+        cmocka_unit_test_setup_teardown(node_that_died_is_gone_at_once, make_lost_node, drop_node),
         cmocka_unit_test_setup_teardown(fence_is_passed_once_its_time_is_over, make_lost_node,
                                         drop_node),
         cmocka_unit_test_setup_teardown(
             fence_is_passed_at_once_for_the_dead_however_late_that_is_known, make_lost_node,
             drop_node),
-        cmocka_unit_test_setup_teardown(lease_ends_before_the_fence_of_whoever_heard_the_last_echo,
-                                        make_lost_node, drop_node),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,11 +149,9 @@ static void fork_goes_on_under_a_new_epoch_of_the_next_generation(void **state)
     (void)state;
     begin(5);
     place->has_title = false;
-    place->is_certified = true;
     place_fork(place, "B");
     assert_is("B/4 A/5 5");
     assert_true(place->has_title);
-    assert_false(place->is_certified);
     append(2);
     assert_is("B/4 A/5 7");
     place_fork(place, "C");
@@ -201,13 +199,11 @@ static void copy_of_the_same_epoch_is_kept_and_loses_its_title(void **state)
 
     (void)state;
     begin(5);
-    place->is_certified = true;
     place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 8}, 3,
                 &(struct router_producers){&producer, 1});
     assert_is("A/3 /0 5");
     assert_true(place_start(place) == 0);
     assert_false(place->has_title);
-    assert_false(place->is_certified);
     assert_null(producers_find(&place->producers, 7));
     assert_true(producers_find(&place->producers, 9)->sequence == 90);
 }

@@ -11,6 +11,7 @@
 
 #include "gateway/redis_reply.h"
 #include "gateway/redis_script.h"
+#include "gateway/redis_script_ask.h"
 #include "gateway/redis_senders.h"
 #include "gateway/redis_tail.h"
 
@@ -113,6 +114,90 @@ static void topics_name_their_channel(void **state)
     buffer_deinit(&topic);
 }
 
+static redisReply *read_answer(const char *text)
+{
+    int result;
+    redisReply *reply = read_reply(text, 1000, 100, &result);
+
+    assert_int_equal(result, 0);
+    assert_non_null(reply);
+    return reply;
+}
+
+static void answer_to_a_publish_tells_of_repetition(void **state)
+{
+    struct redis_published published;
+    redisReply *reply = read_answer("*4\r\n$2\r\nep\r\n:7\r\n:9\r\n:1\r\n");
+
+    (void)state;
+    assert_true(redis_read_published(reply, &published));
+    assert_string_equal(published.epoch, "ep");
+    assert_int_equal(published.offset, 7);
+    assert_int_equal(published.top, 9);
+    assert_true(published.is_repeat);
+    freeReplyObject(reply);
+    reply = read_answer("*3\r\n$2\r\nep\r\n:7\r\n:9\r\n");
+    assert_false(redis_read_published(reply, &published));
+    freeReplyObject(reply);
+}
+
+static void answer_with_history_is_read_entry_by_entry(void **state)
+{
+    struct redis_history_page page;
+    const redisReply *envelope;
+    uint64_t offset;
+    redisReply *reply = read_answer("*5\r\n$2\r\nep\r\n:9\r\n:0\r\n:1\r\n"
+                                    "*4\r\n:7\r\n$1\r\nx\r\n:8\r\n$0\r\n\r\n");
+
+    (void)state;
+    assert_true(redis_read_history(reply, &page));
+    assert_string_equal(page.epoch, "ep");
+    assert_int_equal(page.top, 9);
+    assert_false(page.is_lost);
+    assert_true(page.has_more);
+    assert_true(redis_history_entry(&page, 0, &offset, &envelope));
+    assert_int_equal(offset, 7);
+    assert_string_equal(envelope->str, "x");
+    assert_true(redis_history_entry(&page, 1, &offset, &envelope));
+    assert_int_equal(envelope->len, 0);
+    assert_false(redis_history_entry(&page, 2, &offset, &envelope));
+    freeReplyObject(reply);
+    reply = read_answer("*5\r\n$2\r\nep\r\n:9\r\n:0\r\n:1\r\n:0\r\n");
+    assert_false(redis_read_history(reply, &page));
+    freeReplyObject(reply);
+}
+
+static void whoever_is_there_survives_the_way_through_redis(void **state)
+{
+    struct bus_present who = {text_of("c1"), text_of("ann"), text_of("{}")};
+    struct bus_present read;
+    struct buffer packed = {0};
+    char text[128];
+    redisReply *reply;
+    struct redis_present_page page;
+
+    (void)state;
+    redis_present_append(&packed, &who);
+    snprintf(text, sizeof(text),
+             "*2\r\n$1\r\n0\r\n*6\r\n"
+             "$2\r\nc1\r\n$%zu\r\n%.*s\r\n$0\r\n\r\n$1\r\nx\r\n$2\r\nc2\r\n$4\r\nodd!\r\n",
+             packed.size, (int)packed.size, (const char *)packed.data);
+    reply = read_answer(text);
+    assert_true(redis_read_present(reply, &page));
+    assert_string_equal(page.cursor, "0");
+    assert_int_equal(redis_present_count(&page), 3);
+    assert_true(redis_present_entry(&page, 0, &read));
+    assert_true(text_is(read.client, "c1"));
+    assert_true(text_is(read.user, "ann"));
+    assert_true(text_equals(read.info, who.info));
+    assert_false(redis_present_entry(&page, 1, &read));
+    assert_true(redis_present_entry(&page, 2, &read));
+    assert_true(text_is(read.client, "c2"));
+    assert_int_equal(read.user.size + read.info.size, 0);
+    freeReplyObject(reply);
+    buffer_deinit(&packed);
+}
+
 static void repeated_messages_are_known_by_their_sender(void **state)
 {
     struct redis_senders senders = {0};
@@ -168,6 +253,9 @@ int main(void)
         cmocka_unit_test(replies_within_the_limits_are_read),
         cmocka_unit_test(errors_are_told_apart_by_their_first_word),
         cmocka_unit_test(topics_name_their_channel),
+        cmocka_unit_test(answer_to_a_publish_tells_of_repetition),
+        cmocka_unit_test(answer_with_history_is_read_entry_by_entry),
+        cmocka_unit_test(whoever_is_there_survives_the_way_through_redis),
         cmocka_unit_test(repeated_messages_are_known_by_their_sender),
         cmocka_unit_test(tail_keeps_the_newest_within_its_limits),
     };

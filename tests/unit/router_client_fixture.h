@@ -31,6 +31,7 @@ struct router {
     bool is_up;
     bool is_silent; /* answers no ping */
     bool is_to_be_dropped;
+    size_t room; /* frames that it reads before it is full */
     struct buffer heard;
 };
 
@@ -108,6 +109,8 @@ static inline void on_send(void *context, struct router_client_link *link,
 
     (void)context;
     assert_true(router->is_up);
+    if (router->room > 0 && frame->kind != FRAME_PING)
+        router->room--;
     switch (frame->kind) {
     case FRAME_PING:
         if (!router->is_silent)
@@ -142,6 +145,12 @@ static inline void on_drop(void *context, struct router_client_link *link, const
     container_of(link, struct router, link)->is_to_be_dropped = true;
 }
 
+static inline bool on_has_room(void *context, const struct router_client_link *link)
+{
+    (void)context;
+    return container_of(link, struct router, link)->room > 0;
+}
+
 static inline void on_changed(void *context, bool is_up)
 {
     (void)context;
@@ -149,7 +158,12 @@ static inline void on_changed(void *context, bool is_up)
     buffer_append_text(next_in(&told), is_up ? "up" : "down");
 }
 
-static const struct router_client_output output = {on_send, on_drop, on_changed};
+static const struct router_client_output output = {
+    .send = on_send,
+    .drop = on_drop,
+    .has_room = on_has_room,
+    .changed = on_changed,
+};
 
 /* What the owner is told. */
 
@@ -339,6 +353,21 @@ static inline void deliver(int router, uint64_t offset, const char *text)
     deliver_as(router, offset, 0, text);
 }
 
+/* All that were published before have their answer, and were delivered here where that is due. */
+static inline bool is_settled(void)
+{
+    return router_client_oldest(&client) == UINT64_MAX;
+}
+
+/* Subscribed at FIRST, which is at A/0. */
+static inline void subscribe_at_first(void)
+{
+    subscribe();
+    say_subscribed(FIRST, "A", 0);
+    assert_heard(FIRST, "subscribe");
+    assert_told("subscribed");
+}
+
 /* Set up and teardown. */
 
 static inline int open_client(void **state)
@@ -346,6 +375,8 @@ static inline int open_client(void **state)
     (void)state;
     now_ms = 1000000;
     memset(routers, 0, sizeof(routers));
+    for (int router = 0; router < ROUTERS; router++)
+        routers[router].room = SIZE_MAX;
     memset(&stats, 0, sizeof(stats));
     told = (struct buffer){0};
     sequence = queued_bytes = queued_count = wanted_count = 0;

@@ -1,21 +1,6 @@
 /* Publishes of a gateway: acknowledged, refused, sent again, each in its order. */
 #include "tests/unit/router_client_fixture.h"
 
-/* All that were published before have their answer, and were delivered here where that is due. */
-static bool is_settled(void)
-{
-    return router_client_oldest(&client) == UINT64_MAX;
-}
-
-/* Subscribed at FIRST, which is at A/0. */
-static void subscribe_at_first(void)
-{
-    subscribe();
-    say_subscribed(FIRST, "A", 0);
-    assert_heard(FIRST, "subscribe");
-    assert_told("subscribed");
-}
-
 static void acknowledged_publish_has_its_place(void **state)
 {
     (void)state;

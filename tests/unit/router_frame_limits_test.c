@@ -83,6 +83,13 @@ static void fill_fork_from_nowhere(size_t fork)
     put_fixed(5, 10);
 }
 
+/* messages up to any offset, */
+static void fill_far(size_t offset)
+{
+    put_text(1, "epoch");
+    put_fixed(5, offset);
+}
+
 /* or messages of no epoch. */
 static void fill_offset(size_t offset)
 {
@@ -185,6 +192,56 @@ static void copy_is_one_of_an_epoch(void **state)
     put_text(1, "room");
     put_message(2, fill_epoch, 0);
     assert_int_equal(answer_to(FRAME_MIRROR_OPEN), UV_EPROTO);
+}
+
+/* A channel, and an offset at its field. */
+static int answer_to_offset(unsigned kind, unsigned field, uint64_t offset)
+{
+    put_text(1, "room");
+    put_fixed(field, offset);
+    return answer_to(kind);
+}
+
+static int answer_to_lineage_offset(unsigned kind, unsigned lineage, uint64_t offset)
+{
+    put_text(1, "room");
+    put_message(lineage, fill_far, offset);
+    return answer_to(kind);
+}
+
+static void offsets_are_too_small_to_overflow(void **state)
+{
+    static const unsigned fields[][2] = {
+        {FRAME_SUBSCRIBE, 3}, {FRAME_SUBSCRIBED, 3},  {FRAME_ACK, 4},     {FRAME_HISTORY, 4},
+        {FRAME_TAKE, 4},      {FRAME_MIRROR_HAVE, 3}, {FRAME_MIRRORED, 3}};
+    static const unsigned lineages[][2] = {
+        {FRAME_HEAD, 4}, {FRAME_GIVEN, 3}, {FRAME_MIRROR_OPEN, 2}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        const unsigned *field = fields[i];
+
+        assert_int_equal(answer_to_offset(field[0], field[1], MESSAGE_OFFSET_LIMIT - 1), 0);
+        assert_int_equal(answer_to_offset(field[0], field[1], MESSAGE_OFFSET_LIMIT), UV_EPROTO);
+        assert_int_equal(answer_to_offset(field[0], field[1], UINT64_MAX), UV_EPROTO);
+    }
+    for (size_t i = 0; i < sizeof(lineages) / sizeof(lineages[0]); i++) {
+        const unsigned *at = lineages[i];
+
+        assert_int_equal(answer_to_lineage_offset(at[0], at[1], MESSAGE_OFFSET_LIMIT - 1), 0);
+        assert_int_equal(answer_to_lineage_offset(at[0], at[1], MESSAGE_OFFSET_LIMIT), UV_EPROTO);
+        assert_int_equal(answer_to_lineage_offset(at[0], at[1], UINT64_MAX), UV_EPROTO);
+    }
+}
+
+/* Gateways pass on what clients ask for: it is answered, however far it is. */
+static void history_may_be_asked_for_from_anywhere(void **state)
+{
+    (void)state;
+    put_text(1, "room");
+    put_number(2, 1);
+    put_fixed(4, UINT64_MAX);
+    assert_int_equal(answer_to(FRAME_HISTORY_ASK), 0);
 }
 
 static void copy_cannot_start_behind_its_end(void **state)
@@ -470,8 +527,46 @@ static int answer_to_padding(size_t frame_size)
 static void frame_as_a_whole_keeps_its_limit(void **state)
 {
     (void)state;
-    assert_int_equal(answer_to_padding(DATA_LIMIT + ROUTER_OVERHEAD_BYTES), 0);
-    assert_int_equal(answer_to_padding(DATA_LIMIT + ROUTER_OVERHEAD_BYTES + 1), UV_EPROTO);
+    assert_int_equal(answer_to_padding(ROUTER_OVERHEAD_BYTES), 0);
+    assert_int_equal(answer_to_padding(ROUTER_OVERHEAD_BYTES + 1), UV_EPROTO);
+}
+
+/* A history of one message that fills it. */
+static int answer_to_large_history(size_t padding)
+{
+    static const unsigned char data[DATA_LIMIT];
+    struct message *message = message_create(MESSAGE_BINARY, "room", 4, data, sizeof(data));
+    struct buffer envelope = {0};
+    unsigned char *unknown = memory_zeroed(padding, 1);
+
+    message->publisher = 1;
+    envelope_append(&envelope, message);
+    put_text(1, "room");
+    put_bytes(6, envelope.data, envelope.size);
+    put_bytes(UNKNOWN, unknown, padding);
+    memory_free(unknown);
+    buffer_deinit(&envelope);
+    message_unref(message);
+    return answer_to(FRAME_HISTORY);
+}
+
+static void frame_with_a_message_has_room_for_it_beside_the_rest(void **state)
+{
+    (void)state;
+    assert_int_equal(answer_to_large_history(ROUTER_OVERHEAD_BYTES - 100), 0);
+    assert_int_equal(answer_to_large_history(ROUTER_OVERHEAD_BYTES), UV_EPROTO);
+}
+
+/* Two bytes each, which unpack to a hundred. */
+static void frame_that_would_unpack_to_many_times_its_size_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROUTER_OVERHEAD_BYTES / 4; i++)
+        put_bytes(1, "", 0);
+    assert_int_equal(answer_to(FRAME_MEMBERS), UV_EPROTO);
+    for (size_t i = 0; i < ROUTER_OVERHEAD_BYTES / 4; i++)
+        put_number(UNKNOWN, 0);
+    assert_int_equal(answer_to(FRAME_PING), UV_EPROTO);
 }
 
 /* A list of the longest names is the largest frame without a message. */
@@ -494,6 +589,8 @@ int main(void)
         cmocka_unit_test(every_epoch_keeps_its_limit),
         cmocka_unit_test(every_lineage_is_there_and_keeps_its_limits),
         cmocka_unit_test(copy_is_one_of_an_epoch),
+        cmocka_unit_test(offsets_are_too_small_to_overflow),
+        cmocka_unit_test(history_may_be_asked_for_from_anywhere),
         cmocka_unit_test(copy_cannot_start_behind_its_end),
         cmocka_unit_test(lists_keep_their_limits),
         cmocka_unit_test(one_bad_channel_spoils_the_list),
@@ -504,6 +601,8 @@ int main(void)
         cmocka_unit_test(text_of_an_error_is_short_and_printable),
         cmocka_unit_test(every_frame_with_a_message_holds_a_whole_one_within_the_limit),
         cmocka_unit_test(frame_as_a_whole_keeps_its_limit),
+        cmocka_unit_test(frame_with_a_message_has_room_for_it_beside_the_rest),
+        cmocka_unit_test(frame_that_would_unpack_to_many_times_its_size_is_refused),
         cmocka_unit_test(largest_list_of_channels_fits_into_a_frame),
     };
 

@@ -167,10 +167,11 @@ static void subscriptions_arrive_with_their_position(void **state)
 {
     (void)state;
     carry_about("ns:caf\xc3\xa9",
-                (struct router_frame){.kind = FRAME_SUBSCRIBE,
-                                      .subscribe = {"0123456789abcdef", NODE, true, NODE + 1}});
+                (struct router_frame){
+                    .kind = FRAME_SUBSCRIBE,
+                    .subscribe = {"0123456789abcdef", MESSAGE_OFFSET_LIMIT - 1, true, NODE + 1}});
     assert_string_equal(frame.subscribe.epoch, "0123456789abcdef");
-    assert_true(frame.subscribe.offset == NODE);
+    assert_true(frame.subscribe.offset == MESSAGE_OFFSET_LIMIT - 1);
     assert_true(frame.subscribe.insist);
     assert_true(frame.subscribe.acknowledged == NODE + 1);
     carry_about("room", (struct router_frame){.kind = FRAME_SUBSCRIBE});

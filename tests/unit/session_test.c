@@ -11,6 +11,7 @@
 #include "common/memory.h"
 #include "gateway/plain.h"
 #include "gateway/wires.h"
+#include "tests/unit/rules_fixture.h"
 
 /* A client: its session, and what the session told its connection. */
 struct client {
@@ -87,12 +88,7 @@ static int set_up(void **state)
     stats = (struct worker_stats){0};
     settings.config =
         (struct config){.lobby = "lobby", .rules = {.message_rate = 10, .message_burst = 3}};
-    settings.config.rules.allow_subscribe_for_client = true;
-    settings.config.rules.allow_subscribe_for_anonymous = true;
-    settings.config.rules.allow_publish_for_client = true;
-    settings.config.rules.allow_publish_for_anonymous = true;
-    settings.config.private_prefix = "$";
-    settings.config.personal_prefix = "";
+    open_to_all(&settings.config);
     settings.namespaces = namespaces_create(&settings.config);
     if (loop_init(&loop) || inbox_init(&hub, &loop.uv, receive))
         return -1;

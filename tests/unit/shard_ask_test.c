@@ -12,15 +12,22 @@
 #include "common/memory.h"
 #include "tests/unit/virtual_cluster.h"
 
+/* One router and one gateway, which see each other. The router is not open: it may not claim yet.
+ */
+static void set_up_closed(void)
+{
+    set_up(0);
+    start_router(&routers[0], 1, UINT64_MAX / 2);
+    connect_processes(&gateways[0], &routers[0]);
+}
+
 static void an_ask_waits_until_the_channel_has_an_owner(void **state)
 {
     struct question who;
     struct question what;
 
     (void)state;
-    set_up(0);
-    start_router(&routers[0], 1, UINT64_MAX / 2); /* not open: it may not claim yet */
-    connect_processes(&gateways[0], &routers[0]);
+    set_up_closed();
     ask_who(&gateways[0], &who, "news");
     prepare(&what, "news");
     ask_history(&gateways[0], &what);
@@ -42,9 +49,7 @@ static void an_ask_that_nobody_answers_in_time_ends(void **state)
     struct question question;
 
     (void)state;
-    set_up(0);
-    start_router(&routers[0], 1, UINT64_MAX / 2);
-    connect_processes(&gateways[0], &routers[0]);
+    set_up_closed();
     ask_who(&gateways[0], &question, "news");
     run(4900);
     assert_int_equal(question.answers, 0);
@@ -202,9 +207,7 @@ static void the_end_of_a_gateway_ends_its_asks(void **state)
     struct question question;
 
     (void)state;
-    set_up(0);
-    start_router(&routers[0], 1, UINT64_MAX / 2);
-    connect_processes(&gateways[0], &routers[0]);
+    set_up_closed();
     ask_who(&gateways[0], &question, "news");
     kill_process(&gateways[0]);
     assert_int_equal(question.answers, 1);

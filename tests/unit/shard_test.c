@@ -289,19 +289,6 @@ static void requests_that_wait_have_a_limit(void **state)
     assert_in_range(refused, 50, 150);
 }
 
-static void what_is_larger_than_all_room_waits_alone(void **state)
-{
-    static char large[40000];
-
-    (void)state;
-    memset(large, 'x', sizeof(large) - 1);
-    settings.waiting_limit_bytes = 10000;
-    add_router(FIRST);
-    publish(BOB, FIRST, large);
-    publish(BOB, FIRST, "small");
-    assert_heard(BOB, "ack 1 at A/1, ack 2 at A/2");
-}
-
 static void memory_of_channels_has_a_limit(void **state)
 {
     char name[16];
@@ -541,7 +528,6 @@ int main(void)
         CLUSTER_TEST(what_has_no_room_is_refused_as_busy_and_the_rest_goes_on, start_two),
         CLUSTER_TEST(message_that_is_larger_than_all_room_is_taken_alone, start_two),
         CLUSTER_TEST(requests_that_wait_have_a_limit, start_two),
-        CLUSTER_TEST(what_is_larger_than_all_room_waits_alone, start_none),
         CLUSTER_TEST(memory_of_channels_has_a_limit, start_none),
         CLUSTER_TEST(messages_that_leave_their_history_for_room_are_counted, start_none),
         CLUSTER_TEST(channels_have_a_limit, start_none),

@@ -1,88 +1,8 @@
 /* What clients of OpenSSL's own making see of our rules. */
-#include "tls_fixture.h"
+#include "tls_outsider.h"
 
 #include <openssl/err.h>
 #include <time.h>
-
-/* One that takes whatever certificate it is given, and remembers a session. */
-struct outsider {
-    SSL_CTX *context;
-    SSL *tls;
-    BIO *in;
-    BIO *out;
-    SSL_SESSION *session;
-};
-
-static void connect_outsider(struct outsider *outsider)
-{
-    outsider->tls = SSL_new(outsider->context);
-    outsider->in = BIO_new(BIO_s_mem());
-    outsider->out = BIO_new(BIO_s_mem());
-    SSL_set_bio(outsider->tls, outsider->in, outsider->out);
-    SSL_set_connect_state(outsider->tls);
-    if (outsider->session)
-        SSL_set_session(outsider->tls, outsider->session);
-}
-
-static struct outsider make_outsider(void)
-{
-    return (struct outsider){.context = SSL_CTX_new(TLS_client_method())};
-}
-
-/* With the newest session, and in peace: OpenSSL takes up none of a connection that broke. */
-static void leave(struct outsider *outsider)
-{
-    SSL_SESSION_free(outsider->session);
-    outsider->session = SSL_get1_session(outsider->tls);
-    SSL_set_shutdown(outsider->tls, SSL_SENT_SHUTDOWN);
-    SSL_free(outsider->tls);
-}
-
-static void free_outsider(struct outsider *outsider)
-{
-    SSL_SESSION_free(outsider->session);
-    SSL_free(outsider->tls);
-    SSL_CTX_free(outsider->context);
-}
-
-/* 0, or what the server made of it. The client has read what came behind the handshake. */
-static int meet(struct outsider *outsider, struct tls_session *server)
-{
-    int result = UV_EAGAIN;
-    unsigned char bytes[20000];
-    char plain[16];
-
-    for (unsigned i = 0; i < 10 && result == UV_EAGAIN; i++) {
-        struct buffer output = {0};
-
-        SSL_do_handshake(outsider->tls);
-
-        int size = BIO_read(outsider->out, bytes, sizeof(bytes));
-
-        tls_session_feed(server, bytes, size > 0 ? (size_t)size : 0);
-        result = tls_session_handshake(server, &output);
-        BIO_write(outsider->in, output.data, (int)output.size);
-        buffer_deinit(&output);
-    }
-    SSL_do_handshake(outsider->tls);
-    SSL_read(outsider->tls, plain, sizeof(plain));
-    return result;
-}
-
-/* Who meets a fresh session of this server. True if they got on; `resumed` may be NULL. */
-static bool visit(struct outsider *outsider, struct tls_context *server, bool *resumed)
-{
-    struct tls_session *session = tls_session_create(server, NULL);
-
-    connect_outsider(outsider);
-
-    bool is_well = meet(outsider, session) == 0;
-
-    if (resumed)
-        *resumed = tls_session_was_resumed(session);
-    tls_session_destroy(session);
-    return is_well;
-}
 
 static bool speaks(struct tls_context *server, int version, const char *ciphers)
 {
@@ -173,6 +93,24 @@ static void renegotiation_is_refused(void **state)
     tls_context_unref(server);
 }
 
+/* Whom the server shows to a client that asks for a name (which may be NULL). */
+static void expect_shown(struct outsider *outsider, struct tls_context *server, const char *asked,
+                         const char *expected)
+{
+    struct tls_session *session = tls_session_create(server, NULL);
+    char name[64] = "";
+
+    connect_outsider(outsider);
+    if (asked)
+        SSL_set_tlsext_host_name(outsider->tls, asked);
+    assert_int_equal(meet(outsider, session), 0);
+    X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(outsider->tls)),
+                              NID_commonName, name, sizeof(name));
+    assert_string_equal(name, expected);
+    tls_session_destroy(session);
+    free_outsider(outsider);
+}
+
 static void certificate_is_chosen_by_name(void **state)
 {
     (void)state;
@@ -197,115 +135,103 @@ static void certificate_is_chosen_by_name(void **state)
     assert_in_range(tls_context_expiry(server), time(NULL), time(NULL) + 10);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct outsider outsider = make_outsider();
-        struct tls_session *session = tls_session_create(server, NULL);
-        char name[64] = "";
 
-        connect_outsider(&outsider);
-        if (cases[i].asked)
-            SSL_set_tlsext_host_name(outsider.tls, cases[i].asked);
-        assert_int_equal(meet(&outsider, session), 0);
-        X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(outsider.tls)),
-                                  NID_commonName, name, sizeof(name));
-        assert_string_equal(name, cases[i].expected);
-        tls_session_destroy(session);
-        free_outsider(&outsider);
+        expect_shown(&outsider, server, cases[i].asked, cases[i].expected);
     }
     tls_context_unref(server);
 }
 
-/* Ticket keys, and who takes up whose sessions. */
-
-static struct tls_context *serve_with_keys(const char *keys)
+static void expect_shown_to(struct tls_context *server, int version, const char *signatures,
+                            const char *asked, const char *expected)
 {
-    struct tls_tickets *tickets;
-    size_t line;
-
-    write_text(in_directory("tickets"), keys);
-    assert_int_equal(tls_tickets_load(&tickets, in_directory("tickets"), &line), 0);
-
-    struct tls_context *server = serve("localhost", (struct tls_options){.tickets = tickets});
-
-    tls_tickets_unref(tickets);
-    return server;
-}
-
-#define KEY_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
-#define KEY_B "ffeeddccbbaa99887766554433221100FFEEDDCCBBAA99887766554433221100\n"
-
-static void assert_resumes(int version)
-{
-    struct tls_context *first = serve_with_keys(KEY_A);
-    struct tls_context *second = serve_with_keys("# rotated\n\n" KEY_B KEY_A);
-    struct tls_context *third = serve_with_keys(KEY_B "  # the old one is gone\n");
     struct outsider outsider = make_outsider();
-    bool was_resumed;
 
     SSL_CTX_set_max_proto_version(outsider.context, version);
-    assert_true(visit(&outsider, first, &was_resumed));
-    assert_false(was_resumed);
-    leave(&outsider);
-    assert_true(visit(&outsider, second, &was_resumed));
-    assert_true(was_resumed);
-    leave(&outsider);
-    assert_true(visit(&outsider, third, &was_resumed)); /* the ticket was renewed with key B */
-    assert_true(was_resumed);
-    leave(&outsider);
-    assert_true(visit(&outsider, first, &was_resumed)); /* which has no key B: a full handshake */
-    assert_false(was_resumed);
-    free_outsider(&outsider);
-    tls_context_unref(first);
-    tls_context_unref(second);
-    tls_context_unref(third);
+    assert_int_equal(SSL_CTX_set1_sigalgs_list(outsider.context, signatures), 1);
+    expect_shown(&outsider, server, asked, expected);
 }
 
-static void tickets_open_wherever_their_key_is(void **state)
+static void client_gets_the_kind_of_key_that_it_wants(void **state)
 {
     (void)state;
-    assert_resumes(TLS1_3_VERSION);
-    assert_resumes(TLS1_2_VERSION);
-}
+    static const char rsa[] = "RSA-PSS+SHA256:RSA+SHA256";
+    static const char ecdsa[] = "ECDSA+SHA256";
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct tls_context *server;
 
-static void random_keys_are_nobody_elses(void **state)
-{
-    (void)state;
-    struct tls_tickets *keys[2] = {tls_tickets_random(), tls_tickets_random()};
-    struct tls_context *first = serve("localhost", (struct tls_options){.tickets = keys[0]});
-    struct tls_context *second = serve("localhost", (struct tls_options){.tickets = keys[1]});
-    struct outsider outsider = make_outsider();
-    bool was_resumed;
+    issue(&authority, "other", "DNS:other.example", DAY);
+    issue_for(&authority, "wide-rsa", "DNS:a.example,DNS:*.b.example,IP:127.0.0.1", DAY,
+              EVP_RSA_gen(2048));
+    issue(&authority, "ecdsa", "DNS:*.b.example,DNS:a.example", DAY);
 
-    assert_true(visit(&outsider, first, &was_resumed));
-    leave(&outsider);
-    assert_true(visit(&outsider, first, &was_resumed));
-    assert_true(was_resumed);
-    leave(&outsider);
-    assert_true(visit(&outsider, second, &was_resumed));
-    assert_false(was_resumed);
-    free_outsider(&outsider);
-    tls_context_unref(first);
-    tls_context_unref(second);
-    tls_tickets_unref(keys[0]);
-    tls_tickets_unref(keys[1]);
-}
+    struct tls_pair pairs[] = {{in_directory("other.pem"), in_directory("other.key")},
+                               {in_directory("ecdsa.pem"), in_directory("ecdsa.key")},
+                               {in_directory("wide-rsa.pem"), in_directory("wide-rsa.key")}};
+    struct tls_options options = {.pairs = pairs, .pair_count = 3};
 
-static void bad_ticket_keys_are_refused_by_line(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        size_t line;
-    } cases[] = {
-        {"", 0}, {"# none\n", 0}, {"0011\n", 1}, {KEY_A "x" KEY_B, 2}, {KEY_A "\nsecret\n", 3},
-    };
-    struct tls_tickets *tickets;
-    size_t line;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_text(in_directory("bad"), cases[i].text);
-        assert_int_equal(tls_tickets_load(&tickets, in_directory("bad"), &line), UV_EINVAL);
-        assert_int_equal(line, cases[i].line);
+    assert_int_equal(tls_context_serve(&server, &options, tls_error), 0);
+    for (size_t i = 0; i < 2; i++) {
+        expect_shown_to(server, versions[i], rsa, "a.example", "wide-rsa");
+        expect_shown_to(server, versions[i], ecdsa, "a.example", "ecdsa");
+        expect_shown_to(server, versions[i], "ECDSA+SHA256:RSA-PSS+SHA256", "c.b.example", "ecdsa");
+        expect_shown_to(server, versions[i], rsa, "c.b.example", "wide-rsa");
+        expect_shown_to(server, versions[i], ecdsa, NULL, "other");
     }
-    assert_int_equal(tls_tickets_load(&tickets, in_directory("missing"), &line), UV_ENOENT);
+    tls_context_unref(server);
+
+    /* In whatever order: the ECDSA one has no address, so nothing stands in for the RSA one. */
+    const struct tls_pair rsa_first[] = {pairs[2], pairs[1]};
+
+    options = (struct tls_options){.pairs = rsa_first, .pair_count = 2};
+    assert_int_equal(tls_context_serve(&server, &options, tls_error), 0);
+    expect_shown_to(server, TLS1_3_VERSION, ecdsa, "a.example", "ecdsa");
+    expect_shown_to(server, TLS1_3_VERSION, rsa, "a.example", "wide-rsa");
+    expect_shown_to(server, TLS1_3_VERSION, rsa, NULL, "wide-rsa");
+
+    struct outsider outsider = make_outsider();
+
+    SSL_CTX_set1_sigalgs_list(outsider.context, ecdsa);
+    assert_false(visit(&outsider, server, NULL));
+    free_outsider(&outsider);
+    tls_context_unref(server);
+}
+
+static void expect_file(const struct tls_file *file, const char *path, long lifetime)
+{
+    assert_string_equal(file->path, path);
+    assert_in_range(file->expiry, time(NULL) + lifetime - 60, time(NULL) + lifetime);
+}
+
+static void every_file_has_an_end(void **state)
+{
+    (void)state;
+    struct tls_context *server;
+    char ca[PATH_LIMIT];
+    size_t count;
+
+    issue(&authority, "long", "DNS:a.example", 1000 * DAY);
+    issue(&authority, "short", "DNS:b.example", 100 * DAY);
+    snprintf(ca, sizeof(ca), "%s", authority.file);
+
+    struct tls_pair pairs[] = {{in_directory("long.pem"), in_directory("long.key")},
+                               {in_directory("short.pem"), in_directory("short.key")},
+                               {in_directory("long.pem"), in_directory("long.key")}};
+    struct tls_options options = {.pairs = pairs, .pair_count = 3, .ca = ca};
+
+    assert_int_equal(tls_context_serve(&server, &options, tls_error), 0);
+
+    const struct tls_file *files = tls_context_files(server, &count);
+
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++) { /* the CA's comes with the first pair */
+        bool is_own = strcmp(files[i].path, ca) != 0;
+
+        expect_file(&files[i], is_own ? pairs[i > 1].certificate : ca,
+                    !is_own ? DAY
+                    : i > 1 ? 100 * DAY
+                            : 1000 * DAY);
+    }
+    tls_context_unref(server);
 }
 
 /* Files. */
@@ -341,6 +267,32 @@ static void bad_files_are_named(void **state)
     assert_non_null(strstr(tls_error, "cannot use the CA file"));
 }
 
+static void key_of_another_kind_is_refused(void **state)
+{
+    (void)state;
+    issue_for(&authority, "rsa", "DNS:a.example", DAY, EVP_RSA_gen(2048));
+    assert_file_refused(in_directory("rsa.pem"), in_directory("localhost.key"),
+                        "localhost.key: no certificate assigned");
+}
+
+/* And not asked for on the terminal. */
+static void encrypted_key_is_refused(void **state)
+{
+    (void)state;
+    const char *path = in_directory("encrypted.key");
+    FILE *file = fopen(path, "we");
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+
+    assert_non_null(file);
+    assert_int_equal(PEM_write_PrivateKey(file, key, EVP_aes_128_cbc(),
+                                          (const unsigned char *)"secret", 6, NULL, NULL),
+                     1);
+    fclose(file);
+    EVP_PKEY_free(key);
+    assert_file_refused(in_directory("localhost.pem"), path,
+                        "encrypted.key: it is encrypted, and nobody is asked for a passphrase");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,10 +300,11 @@ int main(void)
         cmocka_unit_test(only_http_1_1_is_offered),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(certificate_is_chosen_by_name),
-        cmocka_unit_test(tickets_open_wherever_their_key_is),
-        cmocka_unit_test(random_keys_are_nobody_elses),
-        cmocka_unit_test(bad_ticket_keys_are_refused_by_line),
+        cmocka_unit_test(client_gets_the_kind_of_key_that_it_wants),
+        cmocka_unit_test(every_file_has_an_end),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(key_of_another_kind_is_refused),
+        cmocka_unit_test(encrypted_key_is_refused),
     };
 
     return cmocka_run_group_tests(tests, make_authorities, free_authorities);

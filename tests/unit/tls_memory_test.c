@@ -67,7 +67,7 @@ static void exchange(struct tls_session *from, struct tls_session *to, struct bu
 static void idle_connection_holds_no_buffers(void **state)
 {
     (void)state;
-    struct tls_tickets *tickets = tls_tickets_random();
+    struct tls_tickets *tickets = tls_tickets_random(0);
     struct tls_context *server = serve("localhost", (struct tls_options){.tickets = tickets});
     struct tls_context *client = trusting((struct tls_options){0});
     struct tls_ends ends[2];

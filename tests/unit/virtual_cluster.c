@@ -97,7 +97,11 @@ static void on_changed(void *context, bool is_up)
 }
 
 static const struct shard_output shard_output = {on_shard_send, on_shard_drop};
-const struct router_client_output client_output = {on_client_send, on_client_drop, on_changed};
+const struct router_client_output client_output = {
+    .send = on_client_send,
+    .drop = on_client_drop,
+    .changed = on_changed,
+};
 
 static void free_packet(struct packet *packet)
 {

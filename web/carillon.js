@@ -33,7 +33,6 @@ const CLOSE_TOO_BIG = 1009;
 const DEADLINE_MS = 10_000; // of an attempt to connect, and of a request
 const PING_PATIENCE_MS = 10_000; // beyond the server's own interval
 const STABLE_MS = 5_000; // a socket that lived this long starts the backoff anew
-const EPOCH_DELAY_MS = 5_000;
 const REFRESH_AGAIN_S = 5;
 
 const WATCH_MS = 1_000;
@@ -518,21 +517,8 @@ export class Carillon extends Emitter {
   }
 
   #deliver(subscription, pub) {
-    const place = subscription._place;
-
-    if (pub.offset && place) {
-      if (!place.epoch && !place.offset) this.#learnEpoch(subscription.channel, place);
-      place.offset = pub.offset;
-    }
+    if (pub.offset && subscription._place) subscription._place.offset = pub.offset;
     subscription._tell("publication", toPublication(pub));
-  }
-
-  // Who comes into a channel before its first message is told no epoch, and could not say later what it
-  // has missed. Everybody there is in the same position, and does not ask at the same time.
-  #learnEpoch(channel, place) {
-    setTimeout(async () => {
-      if (!place.epoch && this.#isUp) place.epoch = (await this.history(channel).catch(() => place)).epoch;
-    }, EPOCH_DELAY_MS * Math.random());
   }
 
   // Tokens: of the client, and of each subscription.
@@ -727,11 +713,8 @@ export class Carillon extends Emitter {
     this.#answerDeadline = ANSWER_DEADLINE_MS;
     this.#pauses = 0;
     this.#publications.delete(publication.key);
-    if (error) return publication.reject(error);
-
-    const place = this.#subscriptions.get(publication.channel)?._place;
-    if (place) place.epoch ||= result.epoch ?? "";
-    publication.resolve(toPlace(result));
+    if (error) publication.reject(error);
+    else publication.resolve(toPlace(result));
   }
 
   // The server cannot take it now. All that waits is sent again, and nothing overtakes it.

@@ -57,9 +57,8 @@ export class Room {
   // Asks for what was said before the message at `place`.
   async askOlder(place) {
     try {
-      const epoch = place.epoch || (await this.#findEpoch());
-      const { publications } = await this.#history({ ...place, epoch });
-      this.#events.older(this.#placed(publications, epoch), publications.length === PAGE);
+      const { publications } = await this.#history(place);
+      this.#events.older(this.#placed(publications, place.epoch), publications.length === PAGE);
     } catch (error) {
       this.#events.older([], error.isTemporary === true || error.code < 100);
     }
@@ -67,11 +66,6 @@ export class Room {
 
   again() {
     this.#subscription.subscribe();
-  }
-
-  // Of those who came before the first message was said; it was still so when they came back.
-  async #findEpoch() {
-    return this.#subscription.position?.epoch || (await this.#subscription.history()).epoch;
   }
 
   // Newest pages first, each oldest first.
@@ -95,13 +89,13 @@ export class Room {
       const isLost = code === 3010 || code === 2500;
       this.#events.gap(isLost ? "The server lost messages here" : "Reconnected: messages may be missing here");
     }
-    this.#catchUp(isFirst, offset);
+    this.#catchUp(isFirst, epoch, offset);
   }
 
   // Tells the newest of what was said before `offset`, where we came in, and then what has come since.
-  async #catchUp(isFirst, offset) {
+  async #catchUp(isFirst, epoch, offset) {
     const held = (this.#held = []);
-    let history = { publications: [], epoch: "" };
+    let history = { publications: [], epoch };
 
     try {
       history = await this.#history();
@@ -117,14 +111,13 @@ export class Room {
     if (isFirst) {
       this.#events.older(this.#placed(publications, history.epoch), history.publications.length === PAGE);
     }
-    this.#epoch = history.epoch;
+    this.#epoch = history.epoch || epoch;
     this.#offset = offset;
     for (const pub of isFirst ? held : [...publications, ...held]) this.#tell(pub);
   }
 
   #tell(pub) {
     if (pub.offset) this.#offset = pub.offset;
-    this.#epoch ||= this.#subscription.position?.epoch ?? "";
     this.#events.message(...this.#placed([pub], this.#epoch));
   }
 

@@ -168,7 +168,33 @@ describe("using the chat page", () => {
       await rows(12);
       assert.equal(await page.evaluate(() => document.documentElement.scrollHeight - innerHeight), 0);
       await page.screenshot({ path: folder && path.join(folder, `${name}.png`) });
+      await page.getByRole("button", { name: "Room: " }).click();
+      await page.screenshot({ path: folder && path.join(folder, `${name}-rooms.png`) });
       client.close();
+    });
+  }
+
+  for (const [name, options] of Object.entries({
+    "right-to-left": { colorScheme: "light", viewport: DESK },
+    "right-to-left-phone": { ...PHONE, colorScheme: "dark", viewport: { width: 390, height: 844 } },
+  })) {
+    it(`is worth looking at (${name})`, async () => {
+      const url = `${stage.gateway.url}/?channel=${encodeURIComponent("מגדל הפעמונים")}-${name}`;
+      const page = await openChat(stage.browser, url, { ...options, name: "נועה", reducedMotion: "reduce" });
+      const other = await openChat(stage.browser, url, { name: "ليلى" });
+      const folder = process.env.CARILLON_SCREENSHOTS;
+
+      await say(other, "مساء الخير! من يدق الأجراس غدا؟", "انظروا https://example.org/rota?day=1 قبل الظهر");
+      await say(page, "אני יכולה. הגדול קודם, ואחר כך כל השאר", "And in English, too.");
+      await eventually(async () => assert.equal(await page.locator("#log li .mark").count(), 2));
+      await other.getByRole("textbox", { name: "Message" }).fill("…");
+      await page.getByText(" is typing…").waitFor();
+      await page.screenshot({ path: folder && path.join(folder, `${name}.png`) });
+      await page.getByRole("button", { name: "2 here" }).click();
+      await eventually(async () => {
+        assert.deepEqual(await page.locator("#people-list li").allTextContents(), ["נועה (you)", "ليلى"]);
+      });
+      await page.screenshot({ path: folder && path.join(folder, `${name}-people.png`) });
     });
   }
 });

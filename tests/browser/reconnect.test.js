@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 
 import { start } from "../lib/gateway.js";
+import { Redis } from "../lib/redis.js";
 import { startLine } from "./proxy.js";
 import {
   connectClient, eventually, launchBrowser, openChat, openPage, say, shows, startRestartable, stateIs, texts,
@@ -53,6 +54,46 @@ describe("the chat page's connection", () => {
     for (const page of [ada, grace]) await shows(page, ["before", ...waiting, "welcome back"]);
     assert.equal(client.received.length, 4);
     client.close();
+  });
+
+  it("loses nothing when one of two gateways is killed while people talk", async () => {
+    const redis = await Redis.start();
+    const args = ["--bus", redis.url, "--message-rate", "0"];
+    const [doomed, other] = await Promise.all([start({ args }), start({ args })]);
+    const line = await startLine(doomed);
+    gateway = other;
+
+    const ada = await openChat(browser, line.url, { name: "Ada" });
+    const grace = await openChat(browser, line.url, { name: "Grace" });
+    const ben = await openChat(browser, other.url, { name: "Ben" });
+    await say(ada, "before");
+    for (const page of [ada, grace, ben]) await shows(page, ["before"]);
+
+    // All talk, and amid it the gateway of two of them dies.
+    const talk = async (page, name) => {
+      for (let i = 0; i < 30; i++) await say(page, `${name} ${i}`);
+    };
+    const talking = Promise.all([talk(ada, "Ada"), talk(ben, "Ben")]);
+    await eventually(async () => assert.ok((await texts(grace)).length > 10));
+    line.lead(other);
+    await doomed.kill();
+    await talking;
+
+    const count = async (page) => assert.equal((await texts(page)).length, 61);
+    for (const page of [ada, grace, ben]) await eventually(() => count(page));
+    const expected = await texts(ben);
+    for (const name of ["Ada", "Ben"]) {
+      const said = expected.filter((text) => text.startsWith(name));
+      assert.deepEqual(said, Array.from({ length: 30 }, (_, i) => `${name} ${i}`));
+    }
+    for (const page of [ada, grace]) await shows(page, expected);
+    await ada.locator("#log li.own").nth(30).getByRole("img", { name: "Delivered" }).waitFor();
+    assert.equal(await grace.locator("#log .gap", { hasText: "may be missing" }).count(), 0);
+    await line.stop();
+    for (const context of browser.contexts()) await context.close();
+    await other.stop();
+    await redis.stop();
+    gateway = null;
   });
 
   it("sends a message of unknown fate again, and it is delivered once", async () => {

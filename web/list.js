@@ -13,9 +13,10 @@ export const READING_LIMIT = 5000; // rows for a reader who goes back in time
 
 const TOP_TOLERANCE_PX = 600; // of what is above, so that the next page is there in time
 
-const ROWS_PER_FRAME = 200;
+const ROWS_PER_FRAME = 100;
 const FRESH_ROWS = 5; // more at once are not animated
 const END_TOLERANCE_PX = 48;
+const QUIET_MS = 500;
 
 export class MessageList {
   #scroller;
@@ -77,11 +78,20 @@ export class MessageList {
 
     if (next && continues(next, head)) first.classList.add("continued");
     this.#head ??= head;
+    this.#keepQuiet();
     this.#log.prepend(...rows);
     this.#limit = Math.max(this.#limit, this.#log.childElementCount);
     this.#showOlder(hasMore && this.#limit < READING_LIMIT, rows.length > 0 || first !== null);
     if (this.#isFollowing) this.#settle();
     else this.#scroller.scrollTop = scrollTop + this.#scroller.scrollHeight - scrollHeight;
+  }
+
+  // What is old is no news to read out.
+  #keepQuiet() {
+    const region = this.#log.parentElement;
+
+    region.ariaLive = "off";
+    setTimeout(() => (region.ariaLive = "polite"), QUIET_MS);
   }
 
   // The server has the message of ours.
@@ -200,12 +210,12 @@ export class MessageList {
     const excess = this.#log.childElementCount - this.#limit;
     if (excess <= 0) return;
 
-    const { scrollHeight, scrollTop } = this.#scroller;
+    const isReading = !this.#isFollowing; // else nothing has to be measured, which takes its time
+    const { scrollHeight, scrollTop } = isReading ? this.#scroller : {};
     for (const row of Array.from(this.#log.children).slice(0, excess)) this.#drop(row);
     this.#log.firstElementChild.classList.remove("continued"); // its sender's name has gone
     if (this.#oldestPlace()) this.#showOlder(this.#limit < READING_LIMIT, true);
-    const gone = scrollHeight - this.#scroller.scrollHeight;
-    if (!this.#isFollowing) this.#scroller.scrollTop = scrollTop - gone;
+    if (isReading) this.#scroller.scrollTop = scrollTop - (scrollHeight - this.#scroller.scrollHeight);
   }
 
   #drop(row) {

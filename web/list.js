@@ -78,7 +78,7 @@ export class MessageList {
 
     if (next && continues(next, head)) first.classList.add("continued");
     this.#head ??= head;
-    this.#keepQuiet();
+    if (rows.length > 0) this.#keepQuiet();
     this.#log.prepend(...rows);
     this.#limit = Math.max(this.#limit, this.#log.childElementCount);
     this.#showOlder(hasMore && this.#limit < READING_LIMIT, rows.length > 0 || first !== null);

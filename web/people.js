@@ -16,8 +16,11 @@ const SUFFIX = "/people";
 const CHANNEL_LIMIT_BYTES = 255;
 
 const CROWD = 100; // more than so many are only counted
+const CROWD_PATIENCE = 10; // times as long between two counts
 const NAMES_LIMIT = 500;
 const BOOK = 200; // messages of the other channel's history that are read
+
+const RETURN_MS = 5_000; // those who come back together do not ask together
 
 const TYPING_EVERY_MS = 3_000;
 const TYPING_FOR_MS = 6_000;
@@ -57,15 +60,15 @@ export class People {
     this.#room = room.subscription;
     this.#events = events;
     this.#myName = myName;
-    this.#room.on("subscribed", () => this.#ask());
+    this.#room.on("subscribed", (event) => spread(event, () => this.#ask()));
     this.#room.on("join", ({ info }) => this.#came(info));
     this.#room.on("leave", ({ info }) => this.#went(info));
     if (beside) {
       this.#beside = carillon.subscribe(beside, { recover: false });
-      this.#beside.on("subscribed", () => this.#readNames());
+      this.#beside.on("subscribed", (event) => spread(event, () => this.#readNames()));
       this.#beside.on("publication", (pub) => this.#told(pub));
     }
-    setInterval(() => document.visibilityState === "visible" && this.#ask(), COUNT_EVERY_MS);
+    setInterval(() => this.#askNowAndThen(), COUNT_EVERY_MS);
     setInterval(() => this.#announce(), ANNOUNCE_EVERY_MS * (0.8 + 0.2 * Math.random()));
   }
 
@@ -99,6 +102,11 @@ export class People {
   #say(what) {
     const message = { carillon: what, name: this.#myName() };
     this.#beside.publish(message, { isFleeting: true }).catch(() => {}); // who may not, is quiet
+  }
+
+  #askNowAndThen() {
+    const isWorthIt = !this.#isCrowd || Math.random() < 1 / CROWD_PATIENCE;
+    if (document.visibilityState === "visible" && isWorthIt) this.#ask();
   }
 
   async #ask() {
@@ -191,4 +199,10 @@ export class People {
   #showTyping() {
     this.#events.typing([...this.#typing.keys()].map((client) => this.#names.get(client) ?? "Somebody"));
   }
+}
+
+// At once for who comes in; a little later for who comes back (the event has a code, then).
+function spread({ code }, act) {
+  if (code === undefined) act();
+  else setTimeout(act, RETURN_MS * Math.random());
 }

@@ -36,7 +36,9 @@ export class Composer {
       if (this.#text.value.trim() !== "") events.typing();
     });
     this.#text.addEventListener("paste", (event) => this.#take(event, event.clipboardData));
-    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("dragover", (event) => {
+      if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+    });
     addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
     this.#attachment.querySelector("button").addEventListener("click", () => {
       this.#attach(null);

@@ -42,7 +42,7 @@ const view = new View({
 
 carillon.on("state", ({ state, code, reason }) => {
   view.showState(state);
-  if (state === "connected") view.clearNotice();
+  if (state === "connected") room?.again(); // if it had refused us
   if (state === "disconnected") refused(REFUSALS[code] ?? closed(reason), () => carillon.connect());
 });
 carillon.on("sent", ({ key }) => view.list.annotate(key, "Sending…"));
@@ -50,7 +50,7 @@ carillon.on("waiting", ({ key }) => view.list.annotate(key, "Waiting for the con
 carillon.connect();
 
 addEventListener("beforeunload", (event) => {
-  if (carillon.pending > 0) event.preventDefault();
+  if (carillon.pending + outbox.size > 0) event.preventDefault();
 });
 
 settings = await fetchSettings();

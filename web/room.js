@@ -64,6 +64,7 @@ export class Room {
     }
   }
 
+  // Asks to be let in, if we are not.
   again() {
     this.#subscription.subscribe();
   }

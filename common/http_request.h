@@ -4,7 +4,8 @@
  * requests come one after another from the same reader (keep-alive, pipelining). The pieces in
  * which bytes arrive make no difference to the result.
  *
- * We serve pages, health and WebSocket handshakes, so a request with a body is refused (413).
+ * A request with a body is refused (413), unless the owner allows it for such a request; then it is
+ * gathered, and the request comes when it is whole.
  */
 #ifndef COMMON_HTTP_REQUEST_H
 #define COMMON_HTTP_REQUEST_H
@@ -12,7 +13,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/text.h"
+
 #define HTTP_HEADER_COUNT_LIMIT 100
+
+struct http_exchange;
 
 struct http_header {
     const char *name;  /* zero-terminated, as sent */
@@ -29,6 +34,8 @@ struct http_request {
     bool is_upgrade; /* Connection: upgrade with an Upgrade header; bytes after it are not HTTP */
     size_t header_count;
     const struct http_header *headers;
+    struct text body;               /* without its chunks; empty where there is none */
+    struct http_exchange *exchange; /* whose it is, see http_exchange.h; NULL: of none */
 };
 
 enum http_read { HTTP_MORE, HTTP_REQUEST, HTTP_ERROR };
@@ -39,6 +46,16 @@ struct http_request_reader;
  * up to the end of the empty line (431; 414 where the request line alone is longer). */
 struct http_request_reader *http_request_reader_create(size_t limit_bytes);
 void http_request_reader_destroy(struct http_request_reader *reader);
+
+/* `limit` says how many bytes of body the request may have whose head is whole; 0: none (413). Not
+ * asked where there is no body. Transfer codings other than "chunked" are answered with 501. */
+void http_request_reader_allow_bodies(struct http_request_reader *reader,
+                                      size_t (*limit)(void *context,
+                                                      const struct http_request *request),
+                                      void *context);
+
+/* True once, where the client waits to be told that it may send the body (RFC 9110 §10.1.1). */
+bool http_request_reader_wants_continue(struct http_request_reader *reader);
 
 /*
  * Takes bytes up to the end of one request. Sets `consumed`; bytes beyond belong to what follows.

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include <uv.h>
 
@@ -25,6 +26,8 @@
 #undef HTTP_REQUEST
 
 #include "common/buffer.h"
+#include "common/http_body.h"
+#include "common/http_syntax.h"
 #include "common/memory.h"
 #include "common/percent.h"
 
@@ -39,7 +42,7 @@ struct field {
     struct span value;
 };
 
-enum reader_state { READER_READING, READER_WHOLE, READER_FAILED };
+enum reader_state { READER_READING, READER_IN_BODY, READER_WHOLE, READER_FAILED };
 
 struct http_request_reader {
     enum reader_state state;
@@ -54,6 +57,10 @@ struct http_request_reader {
     char *path;
     struct http_header *headers;
     struct http_request request;
+    struct http_body body;
+    size_t (*body_limit)(void *context, const struct http_request *request); /* NULL: no body */
+    void *context;
+    bool wants_continue;
 };
 
 /* Callbacks of http-parser: a part may come in several calls, but they are adjacent. */
@@ -139,14 +146,6 @@ static const struct http_parser_settings callbacks = {
     .on_headers_complete = on_head_complete,
 };
 
-/* RFC 9110 §5.6.2 */
-static bool is_token_character(unsigned char character)
-{
-    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'Z') ||
-           (character >= 'a' && character <= 'z') ||
-           (character != 0 && strchr("!#$%&'*+-.^_`|~", character));
-}
-
 static bool is_blank(char character)
 {
     return character == ' ' || character == '\t';
@@ -160,32 +159,6 @@ static size_t request_line_start(const struct buffer *head)
     while (start < head->size && (head->data[start] == '\r' || head->data[start] == '\n'))
         start++;
     return start;
-}
-
-/* Every line ends in CRLF, none begins with white space (RFC 9112 §2.2, §5.2), and there are no
- * other control characters than tabs. */
-static bool has_strict_lines(const unsigned char *text, size_t size)
-{
-    for (size_t at = 0; at < size; at++) {
-        unsigned char next = at + 1 < size ? text[at + 1] : 0;
-
-        switch (text[at]) {
-        case '\r':
-            if (next != '\n')
-                return false;
-            break;
-        case '\n':
-            if (at == 0 || text[at - 1] != '\r' || is_blank((char)next))
-                return false;
-            break;
-        case '\t':
-            break;
-        default:
-            if (text[at] < 0x20 || text[at] == 0x7f)
-                return false;
-        }
-    }
-    return true;
 }
 
 /* One space on either side of a target of printable ASCII, and the name of the protocol as it is
@@ -208,14 +181,6 @@ static bool has_strict_request_line(const struct http_request_reader *reader, si
     return true;
 }
 
-static bool is_token(const unsigned char *text, size_t size)
-{
-    for (size_t at = 0; at < size; at++)
-        if (!is_token_character(text[at]))
-            return false;
-    return size > 0;
-}
-
 static const char *terminate(struct buffer *head, const struct span *span)
 {
     if (span->end == 0) /* an empty value */
@@ -235,7 +200,7 @@ static int take_headers(struct http_request_reader *reader)
     for (size_t i = 0; i < reader->field_count; i++) {
         struct field *field = &reader->fields[i];
 
-        if (!is_token(head->data + field->name.start, field->name.end - field->name.start))
+        if (!http_is_token(head->data + field->name.start, field->name.end - field->name.start))
             return 400;
         while (field->value.end > field->value.start &&
                is_blank((char)head->data[field->value.end - 1]))
@@ -291,8 +256,9 @@ static int take_target(struct http_request_reader *reader)
     return 0;
 }
 
-/* Two sayings about the length of a body are an attempt to smuggle (RFC 9112 §6.1, §6.3). */
-static int check_body(const struct http_request_reader *reader)
+/* Two sayings about the length of a body are an attempt to smuggle (RFC 9112 §6.1, §6.3). Returns 0
+ * or the status to refuse with; `*has_body` where there may be one. */
+static int check_body(const struct http_request_reader *reader, bool *has_body)
 {
     const struct http_request *request = &reader->request;
     size_t lengths = http_request_header_count(request, "Content-Length");
@@ -300,8 +266,33 @@ static int check_body(const struct http_request_reader *reader)
 
     if (lengths > 1 || (lengths > 0 && encodings > 0))
         return 400;
-    if (encodings > 0 || (lengths > 0 && reader->parser.content_length > 0))
+    *has_body = encodings > 0 || (lengths > 0 && reader->parser.content_length > 0);
+    return 0;
+}
+
+/* Prepares for the body, if the owner wants it. */
+static int begin_body(struct http_request_reader *reader)
+{
+    const struct http_request *request = &reader->request;
+    size_t limit = reader->body_limit ? reader->body_limit(reader->context, request) : 0;
+    const char *encoding = http_request_header(request, "Transfer-Encoding");
+
+    if (limit == 0)
         return 413;
+    if (http_request_header_count(request, "Transfer-Encoding") > 0) {
+        if (request->minor_version == 0)
+            return 400;
+        if (!encoding || strcasecmp(encoding, "chunked") != 0)
+            return 501;
+        http_body_begin_chunks(&reader->body, limit);
+    } else {
+        if (reader->parser.content_length > limit)
+            return 413;
+        http_body_begin(&reader->body, (size_t)reader->parser.content_length);
+    }
+    reader->wants_continue = request->minor_version > 0 &&
+                             http_request_header_has_token(request, "Expect", "100-continue");
+    reader->state = READER_IN_BODY;
     return 0;
 }
 
@@ -311,9 +302,10 @@ static int take_head(struct http_request_reader *reader)
     const struct http_parser *parser = &reader->parser;
     struct http_request *request = &reader->request;
     size_t start = request_line_start(&reader->head);
+    bool has_body = false;
     int status;
 
-    if (!has_strict_lines(reader->head.data + start, reader->head.size - start))
+    if (!http_has_strict_lines(reader->head.data + start, reader->head.size - start))
         return 400;
     /* HTTP/0.9 has no version in its request line. */
     if (parser->http_major == 0 && parser->http_minor == 9)
@@ -325,7 +317,7 @@ static int take_head(struct http_request_reader *reader)
     if (parser->method == HTTP_CONNECT)
         return 400;
     if ((status = take_headers(reader)) != 0 || (status = take_target(reader)) != 0 ||
-        (status = check_body(reader)) != 0)
+        (status = check_body(reader, &has_body)) != 0)
         return status;
 
     request->method = http_method_str(parser->method);
@@ -335,7 +327,8 @@ static int take_head(struct http_request_reader *reader)
                            http_request_header_has_token(request, "Connection", "keep-alive"));
     request->is_upgrade = http_request_header_has_token(request, "Connection", "upgrade") &&
                           http_request_header_count(request, "Upgrade") > 0;
-    return 0;
+    reader->state = READER_WHOLE;
+    return has_body ? begin_body(reader) : 0;
 }
 
 static void begin_request(struct http_request_reader *reader)
@@ -345,6 +338,7 @@ static void begin_request(struct http_request_reader *reader)
     reader->target = (struct span){0};
     reader->field_count = 0;
     reader->request = (struct http_request){0};
+    reader->wants_continue = false;
     http_parser_init(&reader->parser, HTTP_PARSER_REQUEST);
     reader->parser.data = reader;
 }
@@ -366,10 +360,20 @@ struct http_request_reader *http_request_reader_create(size_t limit_bytes)
     return reader;
 }
 
+void http_request_reader_allow_bodies(struct http_request_reader *reader,
+                                      size_t (*limit)(void *context,
+                                                      const struct http_request *request),
+                                      void *context)
+{
+    reader->body_limit = limit;
+    reader->context = context;
+}
+
 void http_request_reader_destroy(struct http_request_reader *reader)
 {
     if (!reader)
         return;
+    http_body_deinit(&reader->body);
     buffer_deinit(&reader->head);
     memory_free(reader->fields);
     memory_free(reader->headers);
@@ -380,7 +384,7 @@ void http_request_reader_destroy(struct http_request_reader *reader)
 /* A method is a token that we may not know (501); what cannot be one is no HTTP at all. */
 static int status_of_parse_error(const struct http_parser *parser, unsigned char culprit)
 {
-    if (HTTP_PARSER_ERRNO(parser) == HPE_INVALID_METHOD && is_token_character(culprit))
+    if (HTTP_PARSER_ERRNO(parser) == HPE_INVALID_METHOD && http_is_token_character(culprit))
         return 501;
     return 400;
 }
@@ -414,8 +418,6 @@ static size_t read_piece(struct http_request_reader *reader, const unsigned char
         used++; /* the last LF, see on_head_complete */
         head->size -= size - used;
         *status = take_head(reader);
-        if (*status == 0)
-            reader->state = READER_WHOLE;
         return used;
     default:
         *status = status_of_parse_error(&reader->parser, (unsigned char)piece[used]);
@@ -423,30 +425,70 @@ static size_t read_piece(struct http_request_reader *reader, const unsigned char
     }
 }
 
+/* Reads the head. HTTP_REQUEST means that it is whole, and there may be a body behind it. */
+static enum http_read read_head(struct http_request_reader *reader, const unsigned char *data,
+                                size_t size, size_t *consumed)
+{
+    size_t room = reader->limit_bytes - reader->head.size;
+    size_t piece_size = size < room ? size : room;
+
+    *consumed = read_piece(reader, data, piece_size, &reader->status);
+    if (reader->status == 0 && reader->state != READER_READING)
+        return HTTP_REQUEST;
+    if (reader->status == 0 && piece_size < size)
+        reader->status = status_of_long_head(&reader->head);
+    if (reader->status == 0)
+        return HTTP_MORE;
+    reader->state = READER_FAILED;
+    return HTTP_ERROR;
+}
+
+static enum http_read read_body(struct http_request_reader *reader, const unsigned char *data,
+                                size_t size, size_t *consumed)
+{
+    size_t used;
+
+    reader->status = http_body_read(&reader->body, data, size, &used);
+    *consumed += used;
+    if (reader->status) {
+        reader->state = READER_FAILED;
+        return HTTP_ERROR;
+    }
+    if (reader->body.stage != HTTP_BODY_WHOLE)
+        return HTTP_MORE;
+    reader->state = READER_WHOLE;
+    reader->request.body =
+        (struct text){(const char *)reader->body.data.data, reader->body.data.size};
+    return HTTP_REQUEST;
+}
+
 enum http_read http_request_read(struct http_request_reader *reader, const unsigned char *data,
                                  size_t size, size_t *consumed, const struct http_request **request,
                                  int *status)
 {
+    enum http_read outcome = HTTP_ERROR;
+
     *consumed = 0;
     if (reader->state == READER_WHOLE)
         begin_request(reader);
-    if (reader->state == READER_READING) {
-        size_t room = reader->limit_bytes - reader->head.size;
-        size_t piece_size = size < room ? size : room;
+    if (reader->state == READER_READING)
+        outcome = read_head(reader, data, size, consumed);
+    if (reader->state == READER_IN_BODY)
+        outcome = read_body(reader, data + *consumed, size - *consumed, consumed);
+    if (outcome == HTTP_REQUEST)
+        *request = &reader->request;
+    else if (outcome == HTTP_ERROR)
+        *status = reader->status;
+    return outcome;
+}
 
-        *consumed = read_piece(reader, data, piece_size, &reader->status);
-        if (reader->state == READER_WHOLE) {
-            *request = &reader->request;
-            return HTTP_REQUEST;
-        }
-        if (reader->status == 0 && piece_size < size)
-            reader->status = status_of_long_head(&reader->head);
-        if (reader->status == 0)
-            return HTTP_MORE;
-        reader->state = READER_FAILED;
-    }
-    *status = reader->status;
-    return HTTP_ERROR;
+bool http_request_reader_wants_continue(struct http_request_reader *reader)
+{
+    bool wants = reader->state == READER_IN_BODY && reader->wants_continue &&
+                 reader->body.data.size == 0 && reader->body.digits == 0;
+
+    reader->wants_continue = false;
+    return wants;
 }
 
 bool http_request_reader_is_idle(const struct http_request_reader *reader)

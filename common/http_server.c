@@ -18,6 +18,7 @@ struct http_server {
     enum http_verdict (*respond)(void *context, const struct http_request *request,
                                  struct buffer *output);
     void *context;
+    size_t (*body_limit)(void *context, const struct http_request *request);
     struct list connections;
     uint64_t connection_limit;
     uint64_t count;
@@ -31,6 +32,7 @@ struct server_connection {
     struct list link;
     struct http_exchange exchange;
     struct http_server *server;
+    bool is_held; /* not read until the pending answer was given */
 };
 
 static struct server_connection *of_stream(struct stream *stream)
@@ -58,27 +60,65 @@ static enum http_verdict answer(void *context, const struct http_request *reques
     return HTTP_ANSWERED;
 }
 
-static void on_read(struct stream *stream, unsigned char *data, size_t size)
+/* Sends what was answered. False: the connection is on its way out. */
+static bool send_output(struct server_connection *connection)
 {
-    struct server_connection *connection = of_stream(stream);
+    struct stream *stream = &connection->stream;
     struct http_exchange *exchange = &connection->exchange;
-    bool taken;
 
-    http_exchange_feed(exchange, data, size, answer, connection->server, &taken);
     if (exchange->output.size == 0)
-        return;
-    if (stream_write_bytes(stream, exchange->output.data, exchange->output.size) ||
-        stream_queued_bytes(stream) > QUEUE_LIMIT_BYTES) {
+        return true;
+    /* One answer may be larger than the limit, but none is put on top of so much. */
+    if (stream_queued_bytes(stream) > QUEUE_LIMIT_BYTES ||
+        stream_write_bytes(stream, exchange->output.data, exchange->output.size)) {
         end(connection);
-        return;
+        return false;
     }
     buffer_deinit(&exchange->output);
     loop_wait(connection->server->loop, &connection->waiter, IDLE_MS);
-    if (exchange->must_end) {
-        stream_stop(stream);
-        if (stream_queued_bytes(stream) == 0)
-            end(connection);
+    if (!exchange->must_end)
+        return true;
+    stream_stop(stream);
+    if (stream_queued_bytes(stream) == 0)
+        end(connection);
+    return false;
+}
+
+static void feed(struct server_connection *connection, const unsigned char *data, size_t size)
+{
+    struct http_server *server = connection->server;
+    struct http_exchange *exchange = &connection->exchange;
+    bool taken;
+
+    if (size > 0 && http_request_reader_is_idle(exchange->reader)) /* a request has its time, too */
+        loop_wait(server->loop, &connection->waiter, IDLE_MS);
+    http_exchange_feed(exchange, data, size, answer, server, &taken);
+    if (send_output(connection) && http_exchange_is_full(exchange)) {
+        connection->is_held = true;
+        stream_stop(&connection->stream);
     }
+}
+
+static void on_read(struct stream *stream, unsigned char *data, size_t size)
+{
+    feed(of_stream(stream), data, size);
+}
+
+static void on_resumed(struct http_exchange *exchange)
+{
+    struct server_connection *connection =
+        container_of(exchange, struct server_connection, exchange);
+
+    if (stream_is_closing(&connection->stream))
+        return;
+    if (connection->is_held) {
+        connection->is_held = false;
+        if (stream_start(&connection->stream)) {
+            end(connection);
+            return;
+        }
+    }
+    feed(connection, NULL, 0);
 }
 
 static void on_drained(struct stream *stream)
@@ -118,7 +158,19 @@ static const struct stream_events stream_events = {
 
 static void on_deadline(struct waiter *waiter)
 {
-    end(container_of(waiter, struct server_connection, waiter));
+    struct server_connection *connection = container_of(waiter, struct server_connection, waiter);
+
+    if (connection->exchange.pending)
+        loop_wait(connection->server->loop, waiter, IDLE_MS);
+    else
+        end(connection);
+}
+
+static size_t body_limit(void *context, const struct http_request *request)
+{
+    const struct http_server *server = context;
+
+    return server->body_limit ? server->body_limit(server->context, request) : 0;
 }
 
 static void on_accepted(struct listener *listener, int socket)
@@ -134,6 +186,8 @@ static void on_accepted(struct listener *listener, int socket)
     connection->server = server;
     waiter_init(&connection->waiter, on_deadline);
     http_exchange_init(&connection->exchange, HEADER_LIMIT);
+    connection->exchange.resumed = on_resumed;
+    http_request_reader_allow_bodies(connection->exchange.reader, body_limit, server);
     list_init(&connection->link);
     list_append(&server->connections, &connection->link);
     server->count++;
@@ -165,6 +219,12 @@ int http_server_start(struct http_server **out, struct loop *loop, int socket,
     list_init(&server->connections);
     *out = server;
     return listener_start(&server->listener, loop, socket, LISTEN_BACKLOG, on_accepted);
+}
+
+void http_server_allow_bodies(struct http_server *server,
+                              size_t (*limit)(void *context, const struct http_request *request))
+{
+    server->body_limit = limit;
 }
 
 static void on_listener_closed(struct listener *listener)

@@ -1,6 +1,7 @@
 /*
  * A small HTTP server for operators and their tools, on the main loop of a program: a handful of
- * connections at a time; one more is closed. What the requests mean is the owner's.
+ * connections at a time; one more is closed. What the requests mean is the owner's, who may answer
+ * them later (HTTP_PENDING).
  *
  * On the loopback interface a request has to name this machine (local_host.h) or no host, and gets
  * 421 where it names another one: it may be of a stranger's page in a browser here. On other
@@ -28,6 +29,10 @@ int http_server_start(struct http_server **server, struct loop *loop, int socket
                                                    const struct http_request *request,
                                                    struct buffer *output),
                       void *context);
+
+/* Lets requests have bodies, see http_request_reader_allow_bodies; `context` is the server's. */
+void http_server_allow_bodies(struct http_server *server,
+                              size_t (*limit)(void *context, const struct http_request *request));
 
 /* Closes listener and connections; memory is freed on the loop. */
 void http_server_stop(struct http_server *server);

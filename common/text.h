@@ -17,6 +17,17 @@ static inline struct text text_of(const char *string)
     return (struct text){string, strlen(string)};
 }
 
+/* Copies a text to where `at` points, which then points behind it; an empty one is there, too. */
+static inline struct text text_copy(char **at, struct text text)
+{
+    struct text copy = {*at, text.size};
+
+    if (text.size > 0)
+        memcpy(*at, text.data, text.size);
+    *at += text.size;
+    return copy;
+}
+
 static inline bool text_equals(struct text one, struct text other)
 {
     return one.size == other.size && (one.size == 0 || memcmp(one.data, other.data, one.size) == 0);

@@ -11,11 +11,13 @@
 struct admin {
     struct http_server *server;
     struct hub *hub;
+    struct api *api;
 };
 
 static void append_metrics(struct buffer *text, struct admin *admin)
 {
     admin_append_metrics(text, admin->hub, http_server_accept_errors(admin->server));
+    api_append_metrics(text, admin->api);
 }
 
 static void append_state(struct buffer *text, struct admin *admin)
@@ -61,8 +63,11 @@ static enum http_verdict respond(void *context, const struct http_request *reque
 {
     struct admin *admin = context;
 
-    if (site_refuse_host(request, output) ||
-        site_respond_status(admin->hub->status, request, output) ||
+    if (site_refuse_host(request, output))
+        return HTTP_ANSWERED;
+    if (api_serves(request->path))
+        return api_respond(admin->api, request, output);
+    if (site_respond_status(admin->hub->status, request, output) ||
         console_respond(request, output))
         return HTTP_ANSWERED;
     for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
@@ -72,19 +77,30 @@ static enum http_verdict respond(void *context, const struct http_request *reque
         }
     }
     http_response_append_error(output, 404, NULL,
-                               "try /, /metrics, /state, /log, /health or /ready",
+                               "try /, /metrics, /state, /log, /health, /ready or /api",
                                http_request_is_head(request), request->keep_alive);
     return HTTP_ANSWERED;
 }
 
-int admin_start(struct admin **out, struct loop *loop, int fd, struct hub *hub,
+static size_t body_limit(void *context, const struct http_request *request)
+{
+    const struct admin *admin = context;
+
+    return api_serves(request->path) ? api_body_limit(admin->api, request) : 0;
+}
+
+int admin_start(struct admin **out, struct loop *loop, int fd, struct hub *hub, struct api *api,
                 uint64_t connection_limit)
 {
+    int error;
     struct admin *admin = memory_zeroed(1, sizeof(*admin));
 
     admin->hub = hub;
+    admin->api = api;
     *out = admin;
-    return http_server_start(&admin->server, loop, fd, connection_limit, respond, admin);
+    error = http_server_start(&admin->server, loop, fd, connection_limit, respond, admin);
+    http_server_allow_bodies(admin->server, body_limit);
+    return error;
 }
 
 void admin_stop(struct admin *admin)

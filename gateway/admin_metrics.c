@@ -3,6 +3,7 @@
 #include "common/memory.h"
 #include "common/process_metrics.h"
 #include "gateway/admin.h"
+#include "gateway/backend.h"
 
 /* One table is the list of metrics: name, kind, help, and where to find the value. */
 
@@ -67,6 +68,14 @@ static const struct worker_metric worker_metrics[] = {
     {"carillon_channel_losses_total", METRIC_COUNTER,
      "Times that subscribers of a channel could not be given all messages.",
      WORKER(histories_lost)},
+    {"carillon_backend_bad_answers_total", METRIC_COUNTER,
+     "Answers of the application's backend that were not understood.", WORKER(hook_answers_bad)},
+    {"carillon_client_subscriptions", METRIC_GAUGE,
+     "Subscriptions of clients of the channel protocol.", WORKER(subscriptions)},
+    {"carillon_client_errors_total", METRIC_COUNTER,
+     "Requests of the channel protocol that were answered with an error.", WORKER(client_errors)},
+    {"carillon_tokens_refused_total", METRIC_COUNTER, "Tokens of clients that are none of ours.",
+     WORKER(tokens_refused)},
     {"carillon_worker_channels", METRIC_GAUGE, "Channels with subscribers, summed over threads.",
      WORKER(channels)},
 };
@@ -198,8 +207,19 @@ static void append_limits(struct buffer *text, const struct hub *hub)
                    atomic_load(&hub->status->is_draining));
 }
 
-static void append_bus(struct buffer *text, const struct bus *bus)
+/* Those of clients: what gateways say to each other is no affair of who looks at these. */
+static uint64_t bus_value(const struct hub *hub, const struct worker_metric *metric)
 {
+    uint64_t value = value_at(bus_stats(hub->bus), metric->offset);
+
+    if (metric->offset == BUS(subscriptions))
+        return value - hub->control.channels;
+    return metric->offset == BUS(delivered) ? value - hub->control.heard : value;
+}
+
+static void append_bus(struct buffer *text, const struct hub *hub)
+{
+    const struct bus *bus = hub->bus;
     const struct bus_stats *stats = bus_stats(bus);
     char label[32];
 
@@ -208,10 +228,41 @@ static void append_bus(struct buffer *text, const struct bus *bus)
     metrics_sample(text, "carillon_bus_info", label, 1);
     for (size_t m = 0; m < COUNT(bus_metrics); m++)
         metrics_single(text, bus_metrics[m].name, bus_metrics[m].kind, bus_metrics[m].help,
-                       (double)value_at(stats, bus_metrics[m].offset));
+                       (double)bus_value(hub, &bus_metrics[m]));
     metrics_describe(text, "carillon_bus_round_trip_seconds", METRIC_HISTOGRAM,
                      "From sending a publish to its acknowledgement.");
     metrics_histogram(text, "carillon_bus_round_trip_seconds", &stats->round_trip);
+}
+
+static void append_backend(struct buffer *text, const struct hub *hub)
+{
+    static const char requests[] = "carillon_backend_requests_total";
+    static const char seconds[] = "carillon_backend_request_seconds";
+    const struct backend_stats *stats;
+    char labels[64];
+
+    if (!hub->backend)
+        return;
+    stats = backend_stats(hub->backend);
+    metrics_describe(text, requests, METRIC_COUNTER,
+                     "Requests to the application's backend, by hook and outcome.");
+    for (int hook = 0; hook < HOOK_COUNT; hook++) {
+        for (int outcome = 0; outcome < BACKEND_OUTCOMES; outcome++) {
+            snprintf(labels, sizeof(labels), "hook=\"%s\",outcome=\"%s\"",
+                     backend_hook_name((enum backend_hook)hook),
+                     backend_outcome_name((enum backend_outcome)outcome));
+            metrics_sample(text, requests, labels,
+                           (double)metric_read(&stats->outcomes[hook][outcome]));
+        }
+    }
+    metrics_single(text, "carillon_backend_requests_in_flight", METRIC_GAUGE,
+                   "Requests that the backend has not answered yet.",
+                   (double)metric_read(&stats->under_way));
+    metrics_single(text, "carillon_backend_requests_waiting", METRIC_GAUGE,
+                   "Requests that wait for --proxy-concurrency.",
+                   (double)metric_read(&stats->waiting));
+    metrics_describe(text, seconds, METRIC_HISTOGRAM, "From asking for a request to its outcome.");
+    metrics_histogram(text, seconds, &stats->durations);
 }
 
 static void append_lag(struct buffer *text, struct hub *hub)
@@ -254,6 +305,7 @@ void admin_append_metrics(struct buffer *text, struct hub *hub, uint64_t accept_
     append_certificates(text, hub);
     append_flows(text, hub);
     append_limits(text, hub);
-    append_bus(text, hub->bus);
+    append_bus(text, hub);
+    append_backend(text, hub);
     append_lag(text, hub);
 }

@@ -37,16 +37,6 @@ static void copy_messages(struct ask_command *command, const struct bus_answer *
     command->answer.message_count = answer->message_count;
 }
 
-static struct text copy_text(char **at, struct text text)
-{
-    struct text copy = {*at, text.size};
-
-    if (text.size > 0)
-        memcpy(*at, text.data, text.size);
-    *at += text.size;
-    return copy;
-}
-
 static void copy_present(struct ask_command *command, const struct bus_answer *answer)
 {
     struct bus_present *present;
@@ -64,9 +54,9 @@ static void copy_present(struct ask_command *command, const struct bus_answer *a
     at = memory_allocate(bytes + 1);
     command->present_bytes = at;
     for (size_t i = 0; i < answer->present_count; i++) {
-        present[i].client = copy_text(&at, answer->present[i].client);
-        present[i].user = copy_text(&at, answer->present[i].user);
-        present[i].info = copy_text(&at, answer->present[i].info);
+        present[i].client = text_copy(&at, answer->present[i].client);
+        present[i].user = text_copy(&at, answer->present[i].user);
+        present[i].info = text_copy(&at, answer->present[i].info);
     }
     command->answer.present = present;
     command->answer.present_count = answer->present_count;
@@ -80,6 +70,8 @@ static void on_answered(struct bus_ask *ask, int error, const struct bus_answer 
     if (!error) {
         epoch_copy(command->answer.epoch, answer->epoch);
         command->answer.offset = answer->offset;
+        epoch_copy(command->answer.previous, answer->previous);
+        command->answer.fork = answer->fork;
         command->answer.is_lost = answer->is_lost;
         copy_messages(command, answer);
         copy_present(command, answer);
@@ -137,10 +129,10 @@ struct presence_command *presence_command_create(struct worker *worker, const ch
     command->command.kind = COMMAND_PRESENCE;
     command->command.worker = worker;
     command->is_there = is_there;
-    command->who.client = copy_text(&at, who->client);
+    command->who.client = text_copy(&at, who->client);
     if (is_there) {
-        command->who.user = copy_text(&at, who->user);
-        command->who.info = copy_text(&at, who->info);
+        command->who.user = text_copy(&at, who->user);
+        command->who.info = text_copy(&at, who->info);
     }
     command->channel_size = channel_size;
     memcpy(command->channel, channel, channel_size);

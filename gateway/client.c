@@ -24,6 +24,7 @@ void client_unref(struct client *client)
     buffer_deinit(&client->replies);
     memory_free(client->user);
     memory_free(client->info);
+    client_forget_hooks(client);
     memory_free(client);
 }
 
@@ -62,6 +63,15 @@ void client_send(struct client *client)
     block_unref(frames);
 }
 
+void client_refuse_with(struct client *client, uint32_t id, uint32_t code, const char *message,
+                        bool is_temporary)
+{
+    metric_add(&client->host->stats->client_errors, 1);
+    client_write_custom_error(client_replies(client), client_format(client), id, code,
+                              text_of(message), is_temporary);
+    client_send(client);
+}
+
 void client_refuse(struct client *client, uint32_t id, enum client_error code)
 {
     metric_add(&client->host->stats->client_errors, 1);
@@ -69,7 +79,7 @@ void client_refuse(struct client *client, uint32_t id, enum client_error code)
     client_send(client);
 }
 
-void client_disconnect(struct client *client, enum client_disconnect code)
+void client_disconnect_as(struct client *client, uint32_t code, const char *reason)
 {
     bool is_gathering = client->is_gathering;
 
@@ -79,7 +89,18 @@ void client_disconnect(struct client *client, enum client_disconnect code)
     client_send(client);
     client->is_gathering = is_gathering;
     if (client->session)
-        client->host->events->close(client->session, (uint16_t)code, client_disconnect_text(code));
+        client->host->events->close(client->session, (uint16_t)code, reason);
+}
+
+void client_disconnect(struct client *client, enum client_disconnect code)
+{
+    client_disconnect_as(client, code, client_disconnect_text(code));
+}
+
+void client_count(const struct session_host *host)
+{
+    metric_set(&host->stats->clients, clients_count(&host->clients));
+    metric_set(&host->stats->users, clients_user_count(&host->clients));
 }
 
 struct client_info client_who(const struct client *client,
@@ -100,11 +121,21 @@ struct actor client_actor(const struct client *client, struct text channel)
     return (struct actor){
         .user = client_text(client->user),
         .is_subscriber = subscription && subscription->stage == SUBSCRIPTION_ON,
+        .can_wait = true,
         .has_token = subscription && subscription->has_token,
     };
 }
 
 /* When something is over. */
+
+/* Where the backend refreshes clients it is asked as soon as that; else they may be late. */
+static int64_t end_s(const struct client *client)
+{
+    if (client->expires_at_s == 0 || client_is_refreshing(client))
+        return INT64_MAX;
+    return client->expires_at_s +
+           (client_has_hook(client, HOOK_REFRESH) ? 0 : CLIENT_EXPIRY_GRACE_S);
+}
 
 static void on_expiry(struct waiter *waiter)
 {
@@ -115,9 +146,12 @@ static void on_expiry(struct waiter *waiter)
         client_disconnect(client, CLIENT_DISCONNECT_STALE);
         return;
     }
-    if (client->expires_at_s > 0 && now_s >= client->expires_at_s + CLIENT_EXPIRY_GRACE_S) {
-        client_disconnect(client, CLIENT_DISCONNECT_EXPIRED);
-        return;
+    if (now_s >= end_s(client)) {
+        if (!client_has_hook(client, HOOK_REFRESH)) {
+            client_disconnect(client, CLIENT_DISCONNECT_EXPIRED);
+            return;
+        }
+        client_ask_refresh(client);
     }
     client_await_expiry(client);
 }
@@ -125,8 +159,7 @@ static void on_expiry(struct waiter *waiter)
 void client_await_expiry(struct client *client)
 {
     int64_t now_s = client_now_s();
-    int64_t next_s =
-        client->expires_at_s > 0 ? client->expires_at_s + CLIENT_EXPIRY_GRACE_S : INT64_MAX;
+    int64_t next_s = end_s(client);
     int64_t of_subscriptions_s;
 
     client_ref(client);
@@ -178,6 +211,8 @@ static void dispatch(struct client *client, const struct client_request *request
     case CLIENT_SEND: /* there is nobody here who would hear it */
         return;
     case CLIENT_RPC:
+        client_rpc(client, id, &request->rpc);
+        return;
     case CLIENT_METHOD_UNKNOWN:
     default:
         client_refuse(client, id, CLIENT_ERROR_METHOD_NOT_FOUND);
@@ -241,6 +276,7 @@ static void on_close(struct session *session)
     loop_cancel(client->host->loop, &client->expiry);
     client_subscriptions_end(client);
     clients_remove(&client->host->clients, &client->place);
+    client_count(client->host);
     client_unref(client);
 }
 
@@ -297,7 +333,8 @@ static void write_id(char id[CLIENT_ID_SIZE + 1])
              (unsigned long long)low & 0xffffffffffffULL);
 }
 
-void client_open(struct session *session, struct session_host *host, enum transport transport)
+void client_open(struct session *session, struct session_host *host, enum transport transport,
+                 const struct buffer *headers)
 {
     struct client *client = memory_zeroed(1, sizeof(*client));
 
@@ -307,6 +344,7 @@ void client_open(struct session *session, struct session_host *host, enum transp
     client->references = 1;
     client->transport = transport;
     write_id(client->id);
+    client_keep_headers(client, headers);
     waiter_init(&client->expiry, on_expiry);
     loop_wait(host->loop, &client->expiry, host->settings->config.handshake_timeout_ms);
     session->client = client;

@@ -18,8 +18,10 @@ bool client_serves(const char *path);
 /* The subprotocol that a client which wants protobuf asks for. */
 #define CLIENT_SUBPROTOCOL "centrifuge-protobuf"
 
-/* Starts a session that has still to connect; `opened` comes before this returns. */
-void client_open(struct session *session, struct session_host *host, enum transport transport);
+/* Starts a session that has still to connect; `opened` comes before this returns. It copies the
+ * headers of its handshake that the application's backend is to be sent (backend.h), if any. */
+void client_open(struct session *session, struct session_host *host, enum transport transport,
+                 const struct buffer *headers);
 
 /* For the sink of all channels (wires.h). */
 void client_deliver(struct subscription *subscription, struct block *frames, size_t messages);
@@ -27,6 +29,10 @@ void client_opened(struct subscription *subscription, int error);
 
 /* Messages of the channel were lost: unsubscribed with 2500, after which SDKs subscribe again. */
 void client_lost(struct subscription *subscription);
+
+/* An act on clients (a Control of proto/control.proto), of whatever gateway: does it to those of
+ * this worker that it is for. */
+void client_control(struct session_host *host, const struct message *act);
 
 /* Asks the bus what the recents of a worker want to know; `context` is the session_host. */
 void client_ask_recent(void *context, const struct recent_question *question);

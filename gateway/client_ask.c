@@ -131,7 +131,7 @@ static int compare_users(const void *one, const void *other)
     return (a->size > b->size) - (a->size < b->size);
 }
 
-static uint32_t count_users(const struct bus_answer *answer)
+uint32_t client_count_users(const struct bus_answer *answer)
 {
     const struct text **users = memory_allocate(answer->present_count * sizeof(*users) + 1);
     uint32_t count = 0;
@@ -175,7 +175,8 @@ static void on_presence(struct ask_command *command)
 
         if (ask.only_counts)
             client_write_presence_stats(client_replies(client), client_format(client), ask.id,
-                                        (uint32_t)answer->present_count, count_users(answer));
+                                        (uint32_t)answer->present_count,
+                                        client_count_users(answer));
         else
             write_presence(client, ask.id, answer);
         client_send(client);
@@ -210,6 +211,8 @@ static void on_recent(struct ask_command *command)
     struct recent_page page = {
         .error = command->error,
         .offset = command->answer.offset,
+        .previous = command->answer.previous,
+        .fork = command->answer.fork,
         .is_lost = command->answer.is_lost,
         .messages = command->answer.messages,
         .message_count = command->answer.message_count,

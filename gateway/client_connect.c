@@ -57,6 +57,26 @@ static void take_claims(struct client *client, struct token_claims *claims)
     client->info = claims->info;
     claims->info = NULL;
     client->expires_at_s = claims->expires_at_s;
+    client_keep_meta(client, claims);
+}
+
+static void subscribe_to_personal(struct client *client,
+                                  const struct client_connect_request *request)
+{
+    char name[CHANNEL_NAME_LIMIT];
+    struct text channel = {
+        name,
+        namespaces_personal_channel(client_settings(client)->namespaces, text_of(client->user),
+                                    name),
+    };
+    struct server_subscription wanted = {
+        .channel = channel,
+        .recover = find_sub(request, channel),
+        .is_of_connect = true,
+    };
+
+    if (channel.size > 0)
+        client_subscribe_by_server(client, &wanted);
 }
 
 void client_connect(struct client *client, uint32_t id,
@@ -64,18 +84,26 @@ void client_connect(struct client *client, uint32_t id,
 {
     struct token_claims claims = {0};
 
-    if (!identify(client, id, request, &claims)) {
+    if (request->token.size == 0 && client_has_hook(client, HOOK_CONNECT))
+        client_ask_connect(client, id, request);
+    else if (identify(client, id, request, &claims))
+        client_let_in(client, id, request, &claims);
+    else
         token_claims_deinit(&claims);
-        return;
-    }
-    take_claims(client, &claims);
+}
+
+void client_let_in(struct client *client, uint32_t id, const struct client_connect_request *request,
+                   struct token_claims *claims)
+{
+    take_claims(client, claims);
     client->stage = CLIENT_CONNECTING;
     client->connect_id = id;
     client_await_expiry(client);
     clients_add(&client->host->clients, &client->place, text_of(client->id), text_of(client->user));
+    client_count(client->host);
     client->joining = 1; /* of its own, until all have been asked for */
-    for (size_t i = 0; i < claims.sub_count && client->session; i++) {
-        const struct token_sub *sub = &claims.subs[i];
+    for (size_t i = 0; i < claims->sub_count && client->session; i++) {
+        const struct token_sub *sub = &claims->subs[i];
         struct server_subscription wanted = {
             .channel = text_of(sub->channel),
             .info = sub->info,
@@ -86,7 +114,9 @@ void client_connect(struct client *client, uint32_t id,
 
         client_subscribe_by_server(client, &wanted);
     }
-    token_claims_deinit(&claims);
+    token_claims_deinit(claims);
+    if (client->session && client_settings(client)->config.subscribe_to_personal)
+        subscribe_to_personal(client, request);
     client_joined(client);
 }
 
@@ -133,11 +163,13 @@ static void begin(struct map_entry *entry, void *context)
 static void write_reply(struct client *client, const struct connect_reply *reply)
 {
     const struct config *config = &client_settings(client)->config;
+    bool expires = client->expires_at_s > 0 && !client_has_hook(client, HOOK_REFRESH);
     struct client_connect_result result = {
         .client = text_of(client->id),
         .version = text_of(CARILLON_VERSION),
-        .expires = client->expires_at_s > 0,
-        .ttl_s = client->expires_at_s > 0 ? client_ttl_s(client->expires_at_s) : 0,
+        .expires = expires,
+        .ttl_s = expires ? client_ttl_s(client->expires_at_s) : 0,
+        .data = client_text(client->hooks ? client->hooks->greeting : NULL),
         .subs = reply->subs,
         .sub_count = reply->count,
         .ping_s = (uint32_t)((config->ping_interval_ms + 999) / 1000),
@@ -160,6 +192,7 @@ static void answer_connect(struct client *client)
     client->reply = NULL;
     client->stage = CLIENT_CONNECTED;
     write_reply(client, &reply);
+    client_forget_greeting(client);
     arena_deinit(&reply.arena);
     memory_free(reply.subs);
     client_ref(client);

@@ -1,5 +1,6 @@
 /* What the parts of the channel protocol share: client.c, client_connect.c, client_subscribe.c,
- * client_publish.c, client_ask.c. Nobody else includes it. */
+ * client_publish.c, client_arrival.c, client_hook.c, client_hook_publish.c, client_ask.c. Nobody
+ * else includes it. */
 #ifndef GATEWAY_CLIENT_INSIDE_H
 #define GATEWAY_CLIENT_INSIDE_H
 
@@ -7,6 +8,8 @@
 #include "gateway/ask.h"
 #include "gateway/client.h"
 #include "gateway/client_message.h"
+#include "gateway/hook.h"
+#include "gateway/hook_message.h"
 #include "gateway/token.h"
 
 #define CLIENT_ID_SIZE 36
@@ -21,6 +24,7 @@ enum client_stage {
 };
 
 struct connect_reply;
+struct client_hooks;
 
 struct client {
     struct session *session; /* NULL: it has gone */
@@ -38,12 +42,15 @@ struct client {
     uint32_t connect_id;
     size_t joining;              /* channels that the connect reply waits for */
     size_t asks;                 /* answers under way */
+    struct pace pace;            /* of what it publishes where it is not subscribed */
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
+    struct client_hooks *hooks; /* NULL while there is nothing to keep for the backend */
 };
 
 enum subscription_stage {
+    SUBSCRIPTION_ASKING,      /* the application's backend */
     SUBSCRIPTION_OPENING,     /* the bus subscribes */
     SUBSCRIPTION_CATCHING_UP, /* and says where the channel stands */
     SUBSCRIPTION_READY,       /* that of a connect, which is told with the others */
@@ -57,16 +64,20 @@ struct client_subscription {
     struct client *client;
     enum subscription_stage stage;
     uint32_t id;        /* of the request */
+    uint32_t hook;      /* the number of the hook that is to allow it */
     bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
-    bool has_token;    /* for this channel, or the application's word */
+    bool has_token; /* for this channel, or the application's word */
     bool is_positioned;
     bool is_recoverable;
     bool is_recovering;
     bool is_delta;
-    bool is_present;   /* the bus was told */
-    bool is_announced; /* and so were those who listen to joins */
+    bool is_present;    /* the bus was told */
+    bool is_announced;  /* and so were those who listen to joins */
+    uint8_t overridden; /* bits by enum token_override: not as the namespace has it, */
+    uint8_t overrides;  /* but on or off */
+    struct pace pace;   /* of what the client publishes here */
     int64_t expires_at_s;
     char *info; /* chan_info, JSON; NULL: none */
     char *data; /* to be told with it; NULL: none */
@@ -110,9 +121,14 @@ struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
 
 void client_refuse(struct client *client, uint32_t id, enum client_error code);
+void client_refuse_with(struct client *client, uint32_t id, uint32_t code, const char *message,
+                        bool is_temporary);
 
 /* The end of it: no call may follow but on the way out. */
 void client_disconnect(struct client *client, enum client_disconnect code);
+
+/* The same for a reason of the application's, and with its code (3000 to 4999). */
+void client_disconnect_as(struct client *client, uint32_t code, const char *reason);
 
 /* Sets the time at which something has to be looked at. */
 void client_await_expiry(struct client *client);
@@ -130,11 +146,18 @@ struct client_info client_who(const struct client *client,
 /* Who wants to act on a channel. */
 struct actor client_actor(const struct client *client, struct text channel);
 
+/* Counts those of the worker that have said who they are, after a change. */
+void client_count(const struct session_host *host);
+
 /* client_connect.c */
 
 void client_connect(struct client *client, uint32_t id,
                     const struct client_connect_request *request);
 void client_refresh(struct client *client, uint32_t id, const struct client_token_request *request);
+
+/* It is known who the client is: connects it. The claims are taken over. */
+void client_let_in(struct client *client, uint32_t id, const struct client_connect_request *request,
+                   struct token_claims *claims);
 
 /* A channel of the connect request is there, or not to be had: `subscription` has been freed. */
 void client_joined(struct client *client);
@@ -148,6 +171,11 @@ void client_subscribe(struct client *client, uint32_t id,
 void client_sub_refresh(struct client *client, uint32_t id,
                         const struct client_token_request *request);
 void client_unsubscribe(struct client *client, uint32_t id, struct text channel);
+
+/* The backend allows what was ASKING. */
+void client_subscription_allow(struct client_subscription *subscription,
+                               const struct client_subscribe_request *request,
+                               struct hook_answer *answer);
 
 /* What the application wants a client to listen to; `recover` is what the client knows of it, or
  * NULL. */
@@ -174,6 +202,9 @@ void client_subscription_begin(struct client_subscription *subscription);
 void client_subscription_look(struct client_subscription *subscription,
                               void (*done)(struct catch_up *catch_up, const struct missed *missed));
 
+/* It cannot be had: whoever asked for it is told. Frees it. */
+void client_subscription_give_up(struct client_subscription *subscription, enum client_error code);
+
 /* The application, or a loss, ends it; the client is told. */
 void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,
                                   const char *reason);
@@ -185,11 +216,94 @@ void client_subscriptions_end(struct client *client);
 /* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
 int64_t client_subscriptions_expire(struct client *client, int64_t now_s);
 
+/* client_arrival.c */
+
+/* The rules for it: those of its namespace, NULL where that has gone, and what the application says
+ * otherwise, which is put into `space`. */
+const struct channel_rules *
+client_subscription_rules(const struct client_subscription *subscription,
+                          struct channel_rules *space);
+
+void client_subscription_override(struct client_subscription *subscription,
+                                  const struct token_claims *claims);
+
+/* It is there: the bus is told, and those who listen to joins, as the rules say. */
+void client_subscription_arrive(struct client_subscription *subscription);
+
+/* Those who were told so are told that it has gone. */
+void client_subscription_depart(const struct client_subscription *subscription);
+
 /* client_publish.c */
 
 void client_publish(struct client *client, uint32_t id,
                     const struct client_publish_request *request);
 void client_published(struct session *session, const struct publish_command *command);
+
+/* Publishes what may be published; `answer` is what the backend says of it, NULL where it was not
+ * asked. */
+void client_publish_now(struct client *client, uint32_t id,
+                        const struct client_publish_request *request,
+                        const struct hook_answer *answer);
+
+/* client_hook.c: the application's backend is asked. An answer whose client has gone is dropped. */
+
+#define CLIENT_HOOKS_LIMIT 64 /* publishes and calls of a client, under way at a time */
+
+/* What is kept of a client for the backend. */
+struct client_hooks {
+    char *headers; /* of its handshake, as in struct backend_request; NULL: none */
+    size_t headers_size;
+    char *meta;            /* JSON that the application gave; NULL: none */
+    char *greeting;        /* JSON that goes with the connect reply; NULL: none */
+    struct list publishes; /* that wait for the backend, or for one before them */
+    size_t under_way;      /* publishes and calls */
+    uint32_t count;        /* of all subscribe hooks ever */
+    bool is_refreshing;
+};
+
+/* Made where it is not there yet. */
+struct client_hooks *client_hooks(struct client *client);
+void client_forget_hooks(struct client *client);
+void client_keep_headers(struct client *client, const struct buffer *headers);
+void client_forget_greeting(struct client *client);
+void client_keep_meta(struct client *client, const struct token_claims *claims);
+
+bool client_has_hook(const struct client *client, enum backend_hook hook);
+bool client_is_refreshing(const struct client *client);
+
+/* False, with the client told so, where too much of its is under way already. */
+bool client_may_ask_backend(struct client *client, uint32_t id);
+
+/* A question of this client, of which more can be filled in; it points at the client. */
+struct hook_question client_hook_question(const struct client *client, enum backend_hook hook);
+void client_ask_backend(struct client *client, const struct hook_question *question,
+                        void (*answered)(struct hook_command *command), void *owner);
+
+/* What the answer of a hook says; to be freed with hook_answer_deinit. */
+void client_read_hook(struct client *client, const struct hook_command *command,
+                      struct hook_answer *answer);
+
+/* True where it is no result; the client has been told then. */
+bool client_hook_refuses(struct client *client, uint32_t id, const struct hook_answer *answer);
+
+void client_ask_connect(struct client *client, uint32_t id,
+                        const struct client_connect_request *request);
+void client_ask_refresh(struct client *client);
+/* Whether the backend decides on it; one with a token, which has been read, brings the
+ * application's word with it. */
+bool client_asks_backend(const struct client *client,
+                         const struct client_subscribe_request *request);
+void client_ask_subscribe(struct client_subscription *subscription,
+                          const struct client_subscribe_request *request);
+void client_rpc(struct client *client, uint32_t id, const struct client_rpc_request *request);
+
+/* client_hook_publish.c */
+
+void client_ask_publish(struct client *client, uint32_t id,
+                        const struct client_publish_request *request);
+
+/* True while a publish on this channel has still to go out before another may. */
+bool client_publish_waits(const struct client *client, struct text channel);
 
 /* client_ask.c */
 

@@ -6,6 +6,8 @@
 #include "common/message.h"
 #include "gateway/client_protocol.h"
 
+struct bus_answer;
+
 /* What was said of a message beside its data, out of `message->origin`. */
 struct client_origin {
     bool has_info;
@@ -31,6 +33,9 @@ struct client_publication client_publication_of(const struct message *message,
 const struct client_publication *client_publications_of(struct message *const *messages,
                                                         size_t count, bool in_deltas,
                                                         struct arena *arena);
+
+/* How many users the clients of a presence are. */
+uint32_t client_count_users(const struct bus_answer *answer);
 
 /*
  * Appends the push for a message of a channel: a publication, a join or a leave. `base` is the

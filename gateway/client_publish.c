@@ -5,13 +5,27 @@
 #include "gateway/site.h"
 
 /* How the data is kept: what is JSON can be shown to everybody, plain clients included. */
-static enum message_kind kind_of(const struct client *client, struct text data)
+static enum message_kind kind_of(const struct client *client, struct text data,
+                                 const struct hook_answer *answer)
 {
-    return client_format(client) == CLIENT_JSON || client_is_json(data) ? MESSAGE_JSON
-                                                                        : MESSAGE_BINARY;
+    bool is_from_backend = answer && answer->data_size > 0;
+
+    return (client_format(client) == CLIENT_JSON && !is_from_backend) || client_is_json(data)
+               ? MESSAGE_JSON
+               : MESSAGE_BINARY;
 }
 
-static int check(const struct client *client, const struct client_publish_request *request)
+/* The rate of the channel's namespace, beside that of the connection. */
+static bool keeps_pace(struct client *client, struct text channel,
+                       const struct channel_rules *rules)
+{
+    struct client_subscription *subscription = client_subscription_find(client, channel);
+
+    return pace_take(subscription ? &subscription->pace : &client->pace, rules->message_rate,
+                     rules->message_burst, (uint32_t)loop_now_ms(client->host->loop));
+}
+
+static int check(struct client *client, const struct client_publish_request *request)
 {
     const struct settings *settings = client_settings(client);
     struct actor actor = client_actor(client, request->channel);
@@ -27,28 +41,50 @@ static int check(const struct client *client, const struct client_publish_reques
         return CLIENT_ERROR_LIMIT_EXCEEDED;
     if (!atomic_load(&client->host->status->is_bus_up))
         return CLIENT_ERROR_NOT_AVAILABLE;
+    if (!keeps_pace(client, request->channel, rules))
+        return CLIENT_ERROR_TOO_MANY_REQUESTS;
     return 0;
+}
+
+/* Who publishes after one that waits for the backend waits for it, too. */
+static bool needs_backend(const struct client *client, struct text channel)
+{
+    struct actor actor = client_actor(client, channel);
+
+    return namespaces_asks_backend(client_settings(client)->namespaces, channel, CHANNEL_PUBLISH,
+                                   &actor) ||
+           client_publish_waits(client, channel);
 }
 
 void client_publish(struct client *client, uint32_t id,
                     const struct client_publish_request *request)
 {
-    const struct client_subscription *subscription;
-    struct buffer origin = {0};
     int error = check(client, request);
 
-    if (error) {
+    if (error)
         client_refuse(client, id, (enum client_error)error);
-        return;
-    }
-    subscription = client_subscription_find(client, request->channel);
+    else if (needs_backend(client, request->channel))
+        client_ask_publish(client, id, request);
+    else
+        client_publish_now(client, id, request, NULL);
+}
+
+void client_publish_now(struct client *client, uint32_t id,
+                        const struct client_publish_request *request,
+                        const struct hook_answer *answer)
+{
+    const struct client_subscription *subscription =
+        client_subscription_find(client, request->channel);
+    struct channel_rules rules =
+        *namespaces_find(client_settings(client)->namespaces, request->channel);
+    struct buffer origin = {0};
 
     struct client_info info = client_who(client, subscription);
 
     client_origin_write(&origin, &info, NULL, 0);
 
     struct message_draft draft = {
-        .kind = kind_of(client, request->data),
+        .kind = kind_of(client, request->data, answer),
         .channel = request->channel,
         .data = request->data,
         .key = request->idempotency_key,
@@ -56,8 +92,9 @@ void client_publish(struct client *client, uint32_t id,
     };
 
     metric_add(&client->host->stats->messages_received, 1);
-    session_publish(client->session, &draft,
-                    namespaces_find(client_settings(client)->namespaces, request->channel), id);
+    if (answer && answer->skip_history)
+        rules.history_size = 0;
+    session_publish(client->session, &draft, &rules, id);
     buffer_deinit(&origin);
 }
 

@@ -27,80 +27,12 @@ struct client_subscription *client_subscription_find(const struct client *client
     return entry ? of_entry(entry) : NULL;
 }
 
-static const struct channel_rules *rules_of(const struct client_subscription *subscription)
-{
-    const struct namespaces *namespaces = client_settings(subscription->client)->namespaces;
-
-    return namespaces_find(namespaces, client_channel(subscription));
-}
-
-/* Who comes and goes. */
-
-static void tell_bus(const struct client_subscription *subscription, bool is_there)
-{
-    const struct client *client = subscription->client;
-    struct client_info info = client_who(client, subscription);
-    struct buffer origin = {0};
-    struct bus_present who = {.client = info.client, .user = info.user};
-
-    if (is_there)
-        client_origin_write(&origin, &info, NULL, 0);
-    who.info = (struct text){(const char *)origin.data, origin.size};
-
-    struct presence_command *command =
-        presence_command_create(client->host->channels.worker, subscription->channel,
-                                subscription->channel_size, &who, is_there);
-
-    inbox_post(client->host->channels.hub, &command->command.item);
-    buffer_deinit(&origin);
-}
-
-/* Published like a message, but neither kept nor counted. One that goes with its connection has no
- * session to wait for the answer, and needs none. */
-static void announce(const struct client_subscription *subscription, enum message_kind kind)
-{
-    const struct client *client = subscription->client;
-    struct client_info info = client_who(client, subscription);
-    struct buffer origin = {0};
-
-    client_origin_write(&origin, &info, NULL, 0);
-
-    struct message_draft draft = {
-        .kind = kind,
-        .channel = client_channel(subscription),
-        .origin = {(const char *)origin.data, origin.size},
-    };
-
-    session_announce(client->host, &draft);
-    buffer_deinit(&origin);
-}
-
-static void arrive(struct client_subscription *subscription, const struct channel_rules *rules)
-{
-    if (rules && rules->presence) {
-        subscription->is_present = true;
-        tell_bus(subscription, true);
-    }
-    if (rules && rules->join_leave) {
-        subscription->is_announced = true;
-        announce(subscription, MESSAGE_JOIN);
-    }
-}
-
-static void depart(const struct client_subscription *subscription)
-{
-    if (subscription->is_present)
-        tell_bus(subscription, false);
-    if (subscription->is_announced)
-        announce(subscription, MESSAGE_LEAVE);
-}
-
 void client_subscription_end(struct client_subscription *subscription)
 {
     struct client *client = subscription->client;
 
     recent_forget(&subscription->catch_up);
-    depart(subscription);
+    client_subscription_depart(subscription);
     channels_leave(&client->host->channels, &subscription->subscription);
     map_remove(&client->subscriptions, &subscription->entry);
     metric_set(&client->host->stats->subscriptions,
@@ -158,11 +90,10 @@ void client_subscription_begin(struct client_subscription *subscription)
 
     subscription->stage = SUBSCRIPTION_ON;
     channel_change_wire(&subscription->subscription, wire);
-    arrive(subscription, rules_of(subscription));
+    client_subscription_arrive(subscription);
 }
 
-/* It cannot be had: whoever asked for it is told. Frees it. */
-static void give_up(struct client_subscription *subscription, enum client_error code)
+void client_subscription_give_up(struct client_subscription *subscription, enum client_error code)
 {
     struct client *client = subscription->client;
     uint32_t id = subscription->id;
@@ -189,6 +120,19 @@ static enum client_error error_of(int error)
     }
 }
 
+/* A push has no room for what was missed, which follows it therefore. */
+static void push(const struct client_subscription *subscription,
+                 const struct client_subscribe_result *result)
+{
+    struct client *client = subscription->client;
+
+    client_push_subscribe(client_replies(client), client_format(client),
+                          client_channel(subscription), result);
+    for (size_t i = 0; i < result->publication_count; i++)
+        client_push_publication(client_replies(client), client_format(client),
+                                client_channel(subscription), &result->publications[i]);
+}
+
 static void tell(struct client_subscription *subscription, const struct missed *missed)
 {
     struct client *client = client_ref(subscription->client);
@@ -200,8 +144,7 @@ static void tell(struct client_subscription *subscription, const struct missed *
         client_subscription_result(subscription, missed, &arena);
 
     if (subscription->is_of_server)
-        client_push_subscribe(client_replies(client), client_format(client),
-                              client_channel(subscription), &result);
+        push(subscription, &result);
     else
         client_write_subscribed(client_replies(client), client_format(client), subscription->id,
                                 &result);
@@ -217,7 +160,7 @@ static void on_caught_up(struct catch_up *catch_up, const struct missed *missed)
         container_of(catch_up, struct client_subscription, catch_up);
 
     if (missed->error) {
-        give_up(subscription, error_of(missed->error));
+        client_subscription_give_up(subscription, error_of(missed->error));
     } else if (subscription->is_of_connect && subscription->client->stage == CLIENT_CONNECTING) {
         subscription->stage = SUBSCRIPTION_READY;
         client_joined(subscription->client);
@@ -269,7 +212,7 @@ void client_opened(struct subscription *subscription, int error)
     if (of_client->stage != SUBSCRIPTION_OPENING)
         return;
     if (error)
-        give_up(of_client, error_of(error));
+        client_subscription_give_up(of_client, error_of(error));
     else
         catch_up(of_client);
 }
@@ -317,6 +260,7 @@ static void go_in(struct client_subscription *subscription)
 {
     struct channels *channels = &subscription->client->host->channels;
 
+    subscription->stage = SUBSCRIPTION_OPENING;
     if (channels_join(channels, subscription->channel, subscription->channel_size,
                       &subscription->subscription, WIRE_NONE) == CHANNEL_OPEN)
         catch_up(subscription);
@@ -386,6 +330,7 @@ void client_subscribe(struct client *client, uint32_t id,
 {
     struct token_claims claims = {0};
     struct client_subscription *subscription;
+    struct channel_rules rules;
     int error;
 
     if (client_subscription_find(client, request->channel)) {
@@ -400,12 +345,43 @@ void client_subscribe(struct client *client, uint32_t id,
         return;
     }
     subscription = create(client, request->channel, id);
+    if (client_asks_backend(client, request)) {
+        token_claims_deinit(&claims);
+        client_ask_subscribe(subscription, request);
+        return;
+    }
     subscription->has_token = request->token.size > 0;
     subscription->expires_at_s = claims.expires_at_s;
     subscription->info = claims.info;
     claims.info = NULL;
     token_claims_deinit(&claims);
-    set_wishes(subscription, rules_of(subscription), request);
+    set_wishes(subscription, client_subscription_rules(subscription, &rules), request);
+    if (subscription->expires_at_s > 0)
+        client_await_expiry(client);
+    go_in(subscription);
+}
+
+void client_subscription_allow(struct client_subscription *subscription,
+                               const struct client_subscribe_request *request,
+                               struct hook_answer *answer)
+{
+    struct client *client = subscription->client;
+    struct channel_rules rules;
+    const struct channel_rules *found =
+        namespaces_find(client_settings(client)->namespaces, request->channel);
+
+    if (!found || is_full(client, request->channel, found)) {
+        client_subscription_give_up(subscription, found ? CLIENT_ERROR_LIMIT_EXCEEDED
+                                                        : CLIENT_ERROR_UNKNOWN_CHANNEL);
+        return;
+    }
+    subscription->expires_at_s = answer->claims.expires_at_s;
+    subscription->info = answer->claims.info;
+    answer->claims.info = NULL;
+    subscription->data = answer->data;
+    answer->data = NULL;
+    client_subscription_override(subscription, &answer->claims);
+    set_wishes(subscription, client_subscription_rules(subscription, &rules), request);
     if (subscription->expires_at_s > 0)
         client_await_expiry(client);
     go_in(subscription);

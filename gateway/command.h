@@ -23,6 +23,8 @@ enum command_kind {
     COMMAND_UNSUBSCRIBE, /* struct channel_command: its last one left */
     COMMAND_SETTLE,      /* struct settle_command; comes back as COMMAND_SETTLED */
     COMMAND_ASK,         /* struct ask_command; comes back as COMMAND_ANSWERED */
+    COMMAND_HOOK,        /* struct hook_command, see hook.h; comes back as COMMAND_HOOKED */
+    COMMAND_COUNTED,     /* struct census_command, see census.h */
     COMMAND_PRESENCE,    /* struct presence_command: who is on a channel, or not any more */
     COMMAND_CAUGHT_UP,   /* struct signal_command: `deliveries`, found full, has room again */
     COMMAND_DRAINED,     /* struct signal_command: a draining worker has no connection left, and
@@ -36,8 +38,11 @@ enum command_kind {
     COMMAND_REFUSED,    /* struct channel_command: there are too many channels */
     COMMAND_LOST,       /* struct channel_command: messages of the channel are gone */
     COMMAND_ANSWERED,   /* struct ask_command, with its answer */
+    COMMAND_HOOKED,     /* struct hook_command, with its outcome */
     COMMAND_SETTLED,    /* struct settle_command */
     COMMAND_GO_ON,      /* struct signal_command: `publishes`, found full, has room again */
+    COMMAND_CONTROL,    /* struct control_command: an act on clients, of any gateway */
+    COMMAND_CENSUS,     /* struct census_command; comes back as COMMAND_COUNTED */
     COMMAND_OVERRUN,    /* struct signal_command: the worker was handed no messages for a while */
     COMMAND_RELOAD,     /* struct reload_command */
     COMMAND_TLS,        /* struct tls_command */
@@ -79,6 +84,11 @@ struct channel_command {
 struct deliver_command {
     struct command command;
     struct message *message; /* one reference */
+};
+
+struct control_command {
+    struct command command;
+    struct message *message; /* one reference; a Control of proto/control.proto */
 };
 
 enum ask_kind { ASK_HISTORY, ASK_PRESENCE, ASK_FORGET };

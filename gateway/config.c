@@ -330,6 +330,22 @@ static const struct option options[] = {
      .minimum = 1,
      .maximum = 100000,
      .help = "Channels that one client may be subscribed to."},
+    {.name = "subscribe-to-personal",
+     .type = OPTION_FLAG,
+     .offset = AT(subscribe_to_personal),
+     .fallback = "off",
+     .help = "A client with a user's name is subscribed to that user's personal channel when it "
+             "connects."},
+
+    {.name = "api-key-file",
+     .type = OPTION_TEXT,
+     .offset = AT(api_key_file),
+     .fallback = "",
+     .argument = "FILE",
+     .group = "Server API",
+     .help =
+         "Keys for the server API on the admin port (/api), a line of 16 to 255 bytes each; any "
+         "of them is taken. Read again on SIGHUP. Empty: the API is off."},
 
     {.name = "max-connections",
      .type = OPTION_NUMBER,
@@ -402,6 +418,8 @@ static const struct option options[] = {
              "known), https://example.org, https://*.example.org. Others get 403."},
 
 #include "gateway/channel_options.h"
+
+#include "gateway/backend_options.h"
 
     {.name = "handshake-timeout",
      .type = OPTION_TIME,
@@ -575,5 +593,6 @@ void config_check(const struct config *config, option_report *report, void *cont
         report(context, "--send-queue-limit: must be at least 128K plus twice --max-message-size");
     if (config->bus_buffer_bytes < config->max_message_size + 128)
         report(context, "--bus-buffer: must be larger than --max-message-size");
+    config_check_backend(config, report, context);
     config_check_rules(config, report, context);
 }

@@ -49,6 +49,7 @@ struct config {
 
     int allow_anonymous; /* enum config_anonymous */
     uint64_t client_channel_limit;
+    bool subscribe_to_personal;
     const char *token_hmac_secret_file; /* empty: none; so the next four */
     const char *token_rsa_public_key;
     const char *token_ecdsa_public_key;
@@ -58,6 +59,8 @@ struct config {
     const char *token_issuer;
     uint64_t token_leeway_ms;
     const char *token_user_claim;
+
+    const char *api_key_file; /* empty: the server API is off */
 
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit */
@@ -73,6 +76,16 @@ struct config {
     struct channel_rules rules; /* of channels without a namespace. Its history is the bus's own,
                                    its message rate the connection's */
     struct option_sections namespaces; /* whose values are a struct channel_rules each */
+
+    const char *proxy_connect; /* empty: there is no such hook; so the next four */
+    const char *proxy_refresh;
+    const char *proxy_subscribe;
+    const char *proxy_publish;
+    const char *proxy_rpc;
+    uint64_t proxy_timeout_ms;
+    uint64_t proxy_concurrency;
+    struct option_list proxy_header;
+    const char *proxy_tls_ca; /* empty: whom this machine trusts */
 
     uint64_t handshake_timeout_ms;
     uint64_t ping_interval_ms;
@@ -92,6 +105,9 @@ struct tls_source config_client_tls(const struct config *config);
 
 /* And those of the bus. */
 struct tls_source config_bus_tls(const struct config *config);
+
+/* Checks what is said of the application's backend; a part of config_check. */
+void config_check_backend(const struct config *config, option_report *report, void *context);
 
 /* Checks the rules of channels, those of sections included; a part of config_check. */
 void config_check_rules(const struct config *config, option_report *report, void *context);

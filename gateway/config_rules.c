@@ -34,6 +34,10 @@ static void check_rules(const struct checker *checker, const struct channel_rule
         complain(checker, "force-recovery", "needs a history-size above 0");
     if (rules->force_push_join_leave && !rules->join_leave)
         complain(checker, "force-push-join-leave", "needs join-leave");
+    if (rules->subscribe_proxy && checker->config->proxy_subscribe[0] == '\0')
+        complain(checker, "subscribe-proxy", "needs --proxy-subscribe");
+    if (rules->publish_proxy && checker->config->proxy_publish[0] == '\0')
+        complain(checker, "publish-proxy", "needs --proxy-publish");
 }
 
 static bool is_section(const struct option_sections *sections, const char *name, size_t size)

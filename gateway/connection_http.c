@@ -99,7 +99,8 @@ void connection_read_http(struct connection *connection, const unsigned char *da
     connection_set_state(connection, JOINING);
     stream_stop(&connection->stream);
     if (http->is_client)
-        client_open(&connection->session, &connection->host->sessions, http->transport);
+        client_open(&connection->session, &connection->host->sessions, http->transport,
+                    &http->kept);
     else
         plain_open(&connection->session, &connection->host->sessions, http->channel,
                    http->channel_size);

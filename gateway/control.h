@@ -4,7 +4,8 @@
  *
  * Belongs to the hub, on the main loop. What is to be done with clients goes on to the workers as
  * it came (COMMAND_CONTROL), the sender's own included: it hears itself over the bus like
- * everybody.
+ * everybody. What is said while the bus is away is refused, and not kept for later. Routers give
+ * every message a place and so carry none of these: there a gateway knows itself alone.
  */
 #ifndef GATEWAY_CONTROL_H
 #define GATEWAY_CONTROL_H
@@ -20,11 +21,15 @@
 #include "gateway/bus.h"
 #include "proto/control.pb-c.h"
 
-#define CONTROL_HERE_MS  3000  /* between two words of being there */
-#define CONTROL_GONE_MS  10000 /* without one, a gateway is not there any more */
-#define CONTROL_FOUND_MS 1000  /* for all to answer a survey */
+#define CONTROL_HERE_MS       3000  /* between two words of being there */
+#define CONTROL_GONE_MS       10000 /* without one, a gateway is not there any more */
+#define CONTROL_FOUND_MS      1000  /* for all to answer a survey */
+#define CONTROL_NODES_LIMIT   1024
+#define CONTROL_CHANNEL_LIMIT 100000 /* that a survey may find */
+#define CONTROL_NAME_LIMIT    255    /* bytes of a gateway's name, and of its version */
 
 struct hub;
+struct census_command;
 
 /* Another gateway, or this one. */
 struct control_node {
@@ -34,20 +39,22 @@ struct control_node {
     char *name;
     char *version;
     uint64_t clients;
-    uint64_t users;
+    uint64_t users; /* of each thread, so that one with several connections may count twice */
     uint64_t subscriptions;
     uint64_t channels;
     uint64_t uptime_s;
 };
 
 struct control {
-    struct hub *hub;
-    uint64_t id; /* of this gateway */
+    struct hub *hub; /* NULL before control_start and after control_stop */
+    uint64_t id;     /* of this gateway */
     const char *name;
     uint64_t since_ms;
-    struct map nodes;
+    unsigned channels; /* that it has subscribed: none on a bus that does not carry such messages */
+    uint64_t heard;    /* messages */
+    struct map nodes;  /* the others, struct control_node */
     struct list surveys;
-    struct list sending;
+    struct list answering; /* surveys of any gateway that our workers are at */
     uint64_t survey_id;
     struct waiter pulse;
 };
@@ -58,9 +65,10 @@ struct control_survey {
     struct map found; /* struct control_channel */
     struct waiter deadline;
     uint64_t id;
-    size_t missing; /* gateways that have not answered */
-    struct control *control;
-    /* Comes once, never from inside the call that asks; the channels that were found are freed
+    size_t missing;          /* gateways that have not answered */
+    bool is_too_much;        /* there are more than CONTROL_CHANNEL_LIMIT channels */
+    struct control *control; /* NULL: it is over */
+    /* Comes once, maybe from inside the call that asks; the channels that were found are freed
      * afterwards. */
     void (*done)(struct control_survey *survey);
 };
@@ -68,14 +76,14 @@ struct control_survey {
 struct control_channel {
     struct map_entry entry; /* whose key is the name */
     uint64_t clients;
+    char name[];
 };
 
-/* An act on its way, for those who want to know that it was sent. */
+/* An act on its way. */
 struct control_sending {
-    /* 0, or why the bus did not take it, as in bus_publish. NULL: nobody wants to know. */
+    /* 0, or why the bus did not take it, as in bus_publish; UV_ENOTCONN where it is away. Comes
+     * once, maybe from inside control_send. */
     void (*sent)(struct control_sending *sending, int error);
-    struct list link;
-    struct control *control;
     struct bus_publish publish;
 };
 
@@ -83,11 +91,14 @@ struct control_sending {
 void control_start(struct control *control, struct hub *hub, uint64_t id, const char *name);
 
 /* Says that this gateway leaves, before the bus is closed. No other call may follow but
- * control_deinit. */
+ * control_deinit. Harmless if it was never started. */
 void control_stop(struct control *control);
 
 /* Frees what is left, once the bus is closed. */
 void control_deinit(struct control *control);
+
+/* The bus has come up: says now that we are there. */
+void control_bus_is_up(struct control *control);
 
 /* Sends an act to all gateways. `sending` must live until `sent`. */
 void control_send(struct control *control, struct control_sending *sending,
@@ -103,6 +114,7 @@ bool control_receive(struct control *control, struct message *message);
 /* Asks all gateways for their channels whose names fit the pattern. */
 void control_survey_start(struct control *control, struct control_survey *survey,
                           const char *pattern);
+
 /* The asker has gone. Harmless after `done`. */
 void control_survey_cancel(struct control_survey *survey);
 
@@ -110,5 +122,21 @@ void control_survey_cancel(struct control_survey *survey);
 void control_each_node(struct control *control,
                        void (*visit)(const struct control_node *node, void *context),
                        void *context);
+
+/* The parts of it that surveys are, control_survey.c. */
+
+/* Says something of our own, whose fate nobody wants to know. `node` 0: to all. */
+void control_say(struct control *control, uint64_t node, Carillon__Control__Control *act);
+
+/* A gateway asks, or has found something. */
+void control_survey_asked(struct control *control, uint64_t node,
+                          const Carillon__Control__Survey *survey);
+void control_survey_found(struct control *control, const Carillon__Control__Found *found);
+
+/* A worker has counted (COMMAND_COUNTED); the command is freed. */
+void control_counted(struct control *control, struct census_command *command);
+
+/* Nobody asks any more. */
+void control_surveys_end(struct control *control);
 
 #endif

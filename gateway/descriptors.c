@@ -11,6 +11,10 @@
  * files that a reload reads. */
 #define PROCESS_NEEDS 24
 
+/* Of a request to the application's backend: a name look-up with its thread's pair of sockets, or
+ * two attempts to connect, of which one is kept for the next request. */
+#define BACKEND_NEEDS 3
+
 #define REFUSALS_WANTED 64
 #define ADMIN_WANTED    16
 #define CLIENTS_LEAST   4
@@ -33,10 +37,10 @@ static uint64_t lesser(uint64_t left, uint64_t right)
 }
 
 int descriptors_divide(struct descriptors *descriptors, uint64_t limit, unsigned threads,
-                       unsigned listeners)
+                       unsigned listeners, uint64_t backend_requests)
 {
-    uint64_t needs =
-        PROCESS_NEEDS + LOOP_NEEDS * ((uint64_t)threads + 1) + (uint64_t)threads * (listeners - 1);
+    uint64_t needs = PROCESS_NEEDS + LOOP_NEEDS * ((uint64_t)threads + 1) +
+                     (uint64_t)threads * (listeners - 1) + BACKEND_NEEDS * backend_requests;
     uint64_t rest = limit > needs ? limit - needs : 0;
 
     /* Where there are few, refusals and operators do not take them all. */

@@ -17,9 +17,10 @@ struct descriptors {
 /* Raises the soft limit to the hard one, and returns the limit that is in force then. */
 uint64_t descriptors_raise(void);
 
-/* Divides `limit` for a gateway with so many threads for clients, and listeners for each. 0, or
- * UV_EMFILE where it is too low to serve anybody. */
+/* Divides `limit` for a gateway with so many threads for clients, and listeners for each, that asks
+ * the application's backend so much at a time. 0, or UV_EMFILE where it is too low to serve
+ * anybody. */
 int descriptors_divide(struct descriptors *descriptors, uint64_t limit, unsigned threads,
-                       unsigned listeners);
+                       unsigned listeners, uint64_t backend_requests);
 
 #endif

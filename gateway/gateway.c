@@ -36,7 +36,10 @@ enum phase { RUNNING, DRAINING, SETTLING, CLOSING_BUS, DISMISSING, ABORTING, STO
 struct gateway {
     struct loop loop;
     struct hub hub;
+    struct api *api;
     struct admin *admin;
+    uint64_t id; /* of this gateway in the cluster */
+    char name[256];
     struct descriptors descriptors;
     struct admission admission;
     struct status status;
@@ -72,9 +75,13 @@ static int divide_descriptors(struct gateway *gateway, unsigned threads)
     const struct config *config = &gateway->settings->config;
     bool is_both = strcmp(config->listen, "off") != 0 && strcmp(config->tls_listen, "off") != 0;
     uint64_t limit = descriptors_raise();
-    int error = descriptors_divide(&gateway->descriptors, limit, threads, is_both ? 2 : 1);
+    struct descriptors divided;
+    int error = descriptors_divide(&divided, limit, threads, is_both ? 2 : 1,
+                                   backend_is_wanted(config) ? config->proxy_concurrency : 0);
 
-    if (error)
+    if (!error)
+        gateway->descriptors = divided;
+    else
         log_event(LOG_ERROR, log_name("too few file descriptors"),
                   log_number("file_descriptors", (int64_t)limit), log_number("threads", threads));
     return error;
@@ -190,7 +197,7 @@ static int start_admin(struct gateway *gateway)
     int fd = server_socket_bind(&address, false);
     int error = fd < 0 ? fd
                        : admin_start(&gateway->admin, &gateway->loop, fd, &gateway->hub,
-                                     gateway->descriptors.admin);
+                                     gateway->api, gateway->descriptors.admin);
 
     if (error)
         return entrance_fail("--admin-listen", text, error);
@@ -222,7 +229,7 @@ static int open_bus(struct gateway *gateway)
 {
     const struct config *config = &gateway->settings->config;
     struct bus_settings settings = {
-        .node_id = random_id(),
+        .node_id = gateway->id,
         .history_size = config->rules.history_size,
         .history_ttl_ms = config->rules.history_ttl_ms,
         .history_memory_bytes = config->history_memory_bytes,
@@ -376,6 +383,8 @@ static void reload(struct gateway *gateway)
         inbox_post(&gateway->hub.workers[i]->inbox, &command->command.item);
     }
     gateway->hub.max_channels = settings->config.max_channels;
+    backend_configure(gateway->hub.backend, &settings->config);
+    api_configure(gateway->api, settings);
 
     struct tls_source source = config_client_tls(&settings->config);
     struct tls_source bus_source = config_bus_tls(&settings->config);
@@ -386,6 +395,7 @@ static void reload(struct gateway *gateway)
     gateway->settings = settings;
     configure_log(&settings->config);
     warn_without_page(settings);
+    divide_descriptors(gateway, gateway->hub.worker_count);
     limit_connections(gateway);
     if (settings->not_applied[0] != '\0')
         log_event(LOG_WARNING, log_name("options that were changed take a restart"),
@@ -431,11 +441,22 @@ static unsigned thread_count(const struct config *config)
     return count > 64 ? 64 : count;
 }
 
+/* What it is called in the cluster: as the machine is, or the container. */
+static void name_gateway(struct gateway *gateway)
+{
+    size_t size = sizeof(gateway->name);
+
+    if (uv_os_gethostname(gateway->name, &size))
+        snprintf(gateway->name, sizeof(gateway->name), "%016llx", (unsigned long long)gateway->id);
+}
+
 int gateway_run(struct settings *settings, int argument_count, char **arguments, char **environment)
 {
     struct gateway *gateway = memory_zeroed(1, sizeof(*gateway));
 
     gateway->settings = settings;
+    gateway->id = random_id();
+    name_gateway(gateway);
     gateway->argument_count = argument_count;
     gateway->arguments = arguments;
     gateway->environment = environment;
@@ -455,12 +476,18 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
 
     if (divide_descriptors(gateway, threads))
         return 1;
+    gateway->hub.backend = backend_create(&gateway->loop, &settings->config);
     warn_without_page(settings);
     limit_connections(gateway);
-    if (start_workers(gateway, threads) || start_admin(gateway))
+    if (start_workers(gateway, threads))
+        return 1;
+    control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
+    gateway->api = api_create(&gateway->hub, settings);
+    if (start_admin(gateway))
         return 1;
     uv_run(&gateway->loop.uv, UV_RUN_DEFAULT);
 
+    api_destroy(gateway->api);
     hub_deinit(&gateway->hub);
     loop_deinit(&gateway->loop);
     admission_deinit(&gateway->admission);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/http_response.h"
 #include "common/memory.h"
@@ -37,6 +38,7 @@ void http_phase_destroy(struct http_phase *http)
     http_exchange_deinit(&http->exchange);
     buffer_deinit(&http->accept);
     buffer_deinit(&http->early);
+    buffer_deinit(&http->kept);
     memory_free(http->proxied);
     memory_free(http);
 }
@@ -65,6 +67,32 @@ static struct forwarded *read_forwarded(struct http_phase *http, const struct ht
     return &http->proxied->forwarded;
 }
 
+static bool is_named(const struct option_list *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcasecmp(names->items[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* For the application's backend. */
+static void keep_headers(struct http_phase *http, const struct http_request *request)
+{
+    const struct option_list *names = &http->sessions->settings->config.proxy_header;
+
+    for (size_t i = 0; names->count > 0 && i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+
+        if (header->value[0] == '\0' || !is_named(names, header->name))
+            continue;
+        buffer_printf(&http->kept, "%s: %s", header->name, header->value);
+        buffer_append(&http->kept, "", 1);
+    }
+    if (http->kept.size > 0)
+        buffer_append(&http->kept, "", 1);
+}
+
 /* The format is asked for by a subprotocol, or where that cannot be, in the address. */
 static void accept_client(struct http_phase *http, const struct http_request *request)
 {
@@ -75,6 +103,7 @@ static void accept_client(struct http_phase *http, const struct http_request *re
                        (http_query_value(request->query, "format", format, sizeof(format)) >= 0 &&
                         strcmp(format, "protobuf") == 0);
 
+    keep_headers(http, request);
     http->is_client = true;
     http->transport = is_protobuf ? TRANSPORT_WEBSOCKET_PROTOBUF : TRANSPORT_WEBSOCKET_JSON;
     handshake_append_accept(request, is_subprotocol ? CLIENT_SUBPROTOCOL : NULL, &http->accept);
@@ -187,7 +216,9 @@ bool http_phase_feed(struct http_phase *http, const unsigned char *data, size_t 
     bool taken;
     size_t used = http_exchange_feed(&http->exchange, data, size, respond, http, &taken);
 
-    if (taken)
+    if (taken) {
+        buffer_append(&http->early, http->exchange.waiting.data, http->exchange.waiting.size);
         buffer_append(&http->early, data + used, size - used);
+    }
     return taken;
 }

@@ -28,6 +28,8 @@ struct http_phase {
     struct buffer early;     /* frames that came with the handshake */
     bool is_tls;
     bool is_secure;      /* the client sent the last request over TLS, to us or to the proxy */
+    struct buffer kept;  /* those of the handshake's headers that --proxy-header names, as in struct
+                            backend_request */
     const char *refusal; /* why a handshake was refused, after which the phase ends; NULL */
     int refused_status;
     bool is_client;           /* the handshake asks for the channel protocol, */

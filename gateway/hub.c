@@ -15,6 +15,8 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/ask.h"
+#include "gateway/census.h"
+#include "gateway/hook.h"
 
 struct hub_channel {
     struct map_entry entry;
@@ -288,9 +290,15 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     case COMMAND_ASK:
         ask_put(container_of(command, struct ask_command, command), hub->bus);
         return;
+    case COMMAND_HOOK:
+        hook_put(container_of(command, struct hook_command, command), hub->backend);
+        return;
     case COMMAND_PRESENCE:
         note_presence(hub, container_of(command, struct presence_command, command));
         break;
+    case COMMAND_COUNTED:
+        control_counted(&hub->control, container_of(command, struct census_command, command));
+        return;
     case COMMAND_CAUGHT_UP:
         on_caught_up(hub, command->worker);
         break;
@@ -322,8 +330,11 @@ static void deliver(struct hub *hub, struct worker *worker, struct message *mess
 static void on_deliver(void *context, struct message *message)
 {
     struct hub *hub = context;
-    struct hub_channel *channel = find(hub, message->channel, message->channel_size);
+    struct hub_channel *channel;
 
+    if (control_receive(&hub->control, message))
+        return;
+    channel = find(hub, message->channel, message->channel_size);
     if (!channel)
         return;
     for (unsigned i = 0; i < hub->worker_count; i++) {
@@ -358,10 +369,12 @@ static void on_state(void *context, enum bus_state state)
 
     atomic_store(&hub->status->is_bus_up, state == BUS_UP);
     resume(hub);
-    if (state == BUS_UP)
+    if (state == BUS_UP) {
         log_event(LOG_INFO, log_name("bus up"));
-    else
+        control_bus_is_up(&hub->control);
+    } else {
         log_event(LOG_WARNING, log_name("bus down"));
+    }
 }
 
 const struct bus_events hub_bus_events = {on_deliver, on_subscribed, on_lost, on_state};
@@ -385,8 +398,11 @@ void hub_close_bus(struct hub *hub, void (*closed)(void *context), void *context
 {
     struct bus *bus = hub->bus;
 
+    control_stop(&hub->control);
     /* First, because a bus that is closing takes no more calls. */
     hub->bus = NULL;
+    backend_close(hub->backend);
+    hub->backend = NULL;
     bus_close(bus, closed, context);
 }
 
@@ -411,5 +427,6 @@ void hub_deinit(struct hub *hub)
     map_each(&hub->channels, free_channel, hub);
     map_deinit(&hub->channels);
     survey_deinit(&hub->survey);
+    control_deinit(&hub->control);
     memory_free(hub->workers);
 }

@@ -17,8 +17,10 @@
 #define GATEWAY_HUB_H
 
 #include "common/tls_keeper.h"
+#include "gateway/backend.h"
 #include "gateway/bus.h"
 #include "gateway/command.h"
+#include "gateway/control.h"
 #include "gateway/site.h"
 #include "gateway/survey.h"
 #include "gateway/worker.h"
@@ -30,6 +32,7 @@ struct hub {
     struct loop *loop;
     struct inbox inbox;
     struct bus *bus; /* NULL once it is being closed; the hub answers what is asked of it then */
+    struct backend *backend;    /* the application's; NULL: there is none, or not any more */
     struct lag_meter lag_meter; /* of the main loop */
     struct map channels;
     uint64_t max_channels;
@@ -48,6 +51,7 @@ struct hub {
     uint64_t taken_bytes[64];   /* by each worker then */
     uint64_t stuck_ms;          /* STUCK_MS, unless a test has less time */
     struct survey survey;       /* for operators */
+    struct control control;     /* what the gateways say to each other */
     const struct tls_keeper *certificates[2]; /* for clients and the bus; not started: none */
     unsigned drained_count;
     void (*drained)(struct hub *hub); /* the last worker reported COMMAND_DRAINED */
@@ -59,7 +63,7 @@ extern const struct bus_events hub_bus_events;
 /* Prepares the inbox; bus and workers are set by the owner before anything is posted. */
 int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct status *status);
 
-/* Closes the bus: publishes are cancelled, those that come from now on as well, and `closed` is
+/* Closes the bus and the backend: publishes are cancelled, those that come from now on as well, and `closed` is
  * called from the loop. */
 void hub_close_bus(struct hub *hub, void (*closed)(void *context), void *context);
 

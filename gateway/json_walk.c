@@ -101,6 +101,27 @@ bool json_members_next(struct json_members *members, struct text *name, struct t
     return true;
 }
 
+bool json_items_init(struct json_items *items, struct text value)
+{
+    if (value.size == 0 || *value.data != '[')
+        return false;
+    items->rest = skip(value, 1);
+    return true;
+}
+
+bool json_items_next(struct json_items *items, struct text *value)
+{
+    struct text rest = skip_blanks(items->rest);
+
+    if (rest.size > 0 && *rest.data == ',')
+        rest = skip_blanks(skip(rest, 1));
+    if (rest.size == 0 || *rest.data == ']')
+        return false;
+    *value = (struct text){rest.data, value_size(rest)};
+    items->rest = skip(rest, value->size);
+    return true;
+}
+
 bool json_value_is_string(struct text value)
 {
     return value.size >= 2 && *value.data == '"';

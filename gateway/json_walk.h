@@ -23,6 +23,17 @@ bool json_members_init(struct json_members *members, struct text value);
  */
 bool json_members_next(struct json_members *members, struct text *name, struct text *value);
 
+/* What is left of an array. */
+struct json_items {
+    struct text rest;
+};
+
+/* False where the value is no array. */
+bool json_items_init(struct json_items *items, struct text value);
+
+/* The next item, without blanks around it. False at the end. */
+bool json_items_next(struct json_items *items, struct text *value);
+
 /* True if the value is a string. */
 bool json_value_is_string(struct text value);
 

@@ -129,7 +129,7 @@ const struct channel_rules *namespaces_find(const struct namespaces *namespaces,
     struct text name = namespace_name(namespaces, channel);
     struct named_rules key = {.name = ""};
 
-    if (name.size == 0)
+    if (name.size == 0 || namespaces->count == 0)
         return &namespaces->rules;
     if (name.size > OPTION_SECTION_NAME_LIMIT || memchr(name.data, '\0', name.size))
         return NULL;
@@ -242,6 +242,12 @@ static bool is_allowed(const struct channel_rules *rules, enum channel_act act,
            (actor->user.size > 0 || allowance.for_anonymous);
 }
 
+static bool is_for_backend(const struct channel_rules *rules, enum channel_act act)
+{
+    return (act == CHANNEL_SUBSCRIBE && rules->subscribe_proxy) ||
+           (act == CHANNEL_PUBLISH && rules->publish_proxy);
+}
+
 static bool is_available(const struct channel_rules *rules, enum channel_act act)
 {
     return act == CHANNEL_HISTORY    ? rules->history_size > 0 && rules->history_ttl_ms > 0
@@ -269,7 +275,21 @@ int namespaces_check(const struct namespaces *namespaces, struct text channel, e
         return CLIENT_ERROR_PERMISSION_DENIED;
     if (act == CHANNEL_SUBSCRIBE && (actor->has_token || named))
         return 0;
+    if (is_for_backend(rules, act))
+        return actor->can_wait ? 0 : CLIENT_ERROR_PERMISSION_DENIED;
     return is_allowed(rules, act, actor) ? 0 : CLIENT_ERROR_PERMISSION_DENIED;
+}
+
+bool namespaces_asks_backend(const struct namespaces *namespaces, struct text channel,
+                             enum channel_act act, const struct actor *actor)
+{
+    const struct channel_rules *rules = namespaces_find(namespaces, channel);
+
+    if (!rules || !is_for_backend(rules, act))
+        return false;
+    return act != CHANNEL_SUBSCRIBE ||
+           !(actor->has_token ||
+             is_named(namespaces, privacy_of(namespaces, rules, channel), channel, actor->user));
 }
 
 size_t namespaces_personal_channel(const struct namespaces *namespaces, struct text user,

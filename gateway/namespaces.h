@@ -18,11 +18,14 @@
  * - The options for anonymous clients widen those for clients and subscribers, and allow nothing
  *   alone.
  * - A token for the channel is the application's word, and comes before all of this.
+ * - Where subscribe-proxy or publish-proxy is on, the application's backend is asked in place of
+ *   the rules, but about nobody whom the name keeps out, or lets in.
  *
  * Where it differs:
  * - What closes a channel to those who would subscribe closes it to those who would publish, or ask
  *   for its history or presence, too. Centrifugo asks the rules alone, which is as good there,
  * where nothing is allowed by default; here everything is, in the default namespace.
+ * - Where no namespace is declared at all, `:` is a letter like others.
  * - `#ann` is ann's personal channel even if her name has a comma or a colon, and whether or not
  *   the rules know user-limited channels. There it is a user-limited one.
  * - Nobody is the anonymous user: `room#` is for no user at all.
@@ -61,6 +64,7 @@ struct actor {
     struct text user;   /* empty: anonymous */
     bool is_subscriber; /* of that channel */
     bool has_token;     /* a valid one for that channel, or the application's word */
+    bool can_wait;      /* for the application's backend, where it is to be asked */
 };
 
 /* What is special about a channel's name, beside its namespace. */
@@ -81,6 +85,10 @@ enum channel_privacy namespaces_privacy(const struct namespaces *namespaces, str
  */
 int namespaces_check(const struct namespaces *namespaces, struct text channel, enum channel_act act,
                      const struct actor *actor);
+
+/* Whether the backend has to allow what namespaces_check did not refuse. */
+bool namespaces_asks_backend(const struct namespaces *namespaces, struct text channel,
+                             enum channel_act act, const struct actor *actor);
 
 /*
  * Writes the name of the user's personal channel, without a zero byte, and returns its size; 0

@@ -22,9 +22,10 @@ struct recent {
     bool is_known;       /* the channel stands at (epoch, history.top) */
     bool is_asking;      /* a question is under way */
     uint64_t generation; /* of the question under way */
-    uint64_t asked_offset;
-    char asked_epoch[MESSAGE_EPOCH_LIMIT + 1];
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
+    char
+        previous[MESSAGE_EPOCH_LIMIT + 1]; /* an epoch whose positions up to `fork` are good here */
+    uint64_t fork;
     size_t channel_size;
     char channel[];
 };
@@ -93,6 +94,7 @@ static void reset(struct recent *recent)
     history_deinit(&recent->history);
     recent->history.top = 0;
     recent->epoch[0] = '\0';
+    recent->previous[0] = '\0';
     recent->is_known = false;
 }
 
@@ -195,12 +197,20 @@ static void fail(struct catch_up *catch_up, int error)
     catch_up->done(catch_up, &missed);
 }
 
+/* Whether a position is one of the channel's: in its epoch, or in the one that it has continued. */
+static bool is_ours(const struct recent *recent, const struct catch_up *catch_up)
+{
+    if (catch_up->epoch[0] == '\0')
+        return catch_up->offset == 0; /* it saw nothing */
+    if (strcmp(catch_up->epoch, recent->epoch) == 0)
+        return catch_up->offset <= recent->history.top;
+    return strcmp(catch_up->epoch, recent->previous) == 0 && catch_up->offset <= recent->fork;
+}
+
 /* Whether it can be caught up at all, as far as the position tells. */
 static bool is_within_reach(const struct recent *recent, const struct catch_up *catch_up)
 {
-    bool saw_nothing = catch_up->epoch[0] == '\0' && catch_up->offset == 0;
-
-    return catch_up->has_position && (saw_nothing || strcmp(catch_up->epoch, recent->epoch) == 0) &&
+    return catch_up->has_position && is_ours(recent, catch_up) &&
            catch_up->offset <= recent->history.top &&
            recent->history.top - catch_up->offset <= recent->recents->reach;
 }
@@ -279,7 +289,8 @@ static struct recent_question question_of(struct recent *recent)
             continue;
         if (!epoch)
             epoch = catch_up->epoch;
-        if (strcmp(catch_up->epoch, epoch) == 0 && catch_up->offset < question.offset)
+        if ((recent->is_known ? is_ours(recent, catch_up) : strcmp(catch_up->epoch, epoch) == 0) &&
+            catch_up->offset < question.offset)
             question.offset = catch_up->offset;
     }
     for (struct list *at = recent->waiting.next; at != &recent->waiting; at = at->next) {
@@ -356,6 +367,8 @@ static void learn_position(struct recent *recent, const struct recent_page *page
     }
     take_page(recent, page);
     epoch_copy(recent->epoch, page->epoch);
+    epoch_copy(recent->previous, page->previous ? page->previous : "");
+    recent->fork = page->fork;
     recent->is_known = true;
 }
 

@@ -109,6 +109,8 @@ struct recent_page {
     int error;
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     uint64_t offset;
+    const char *previous; /* the epoch before this one, whose order goes on here from offset */
+    uint64_t fork;        /* `fork`; empty: none is known */
     bool is_lost;
     struct message *const *messages;
     size_t message_count;

@@ -46,6 +46,8 @@ struct redis_ask {
     /* Of history: what the answer is going to be, and where it goes on. */
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     uint64_t offset;
+    char previous[MESSAGE_EPOCH_LIMIT + 1];
+    uint64_t fork;
     uint64_t top;
     bool is_begun;
     bool is_lost;
@@ -90,6 +92,8 @@ static void tell(struct redis_ask *ask)
                                      &answer.present_count);
         answer.present = present;
         answer.offset = ask->top;
+        epoch_copy(answer.previous, ask->previous);
+        answer.fork = ask->fork;
         answer.is_lost = ask->is_lost;
         answer.messages = ask->messages;
         answer.message_count = ask->count;
@@ -278,6 +282,8 @@ static bool goes_on(struct redis_ask *ask, const struct redis_history_page *page
 
     if (!ask->is_begun) {
         epoch_copy(ask->epoch, page->epoch);
+        epoch_copy(ask->previous, page->previous);
+        ask->fork = page->fork;
         ask->top = page->top;
         ask->is_lost = page->is_lost;
         ask->is_begun = true;

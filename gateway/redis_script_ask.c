@@ -35,7 +35,7 @@ const char redis_script_history[] =
     "        epoch, top = fresh, 0\n"
     "    end\n"
     "end\n"
-    "if not epoch then return {'', 0, asked and 1 or 0, 0, {}} end\n"
+    "if not epoch then return {'', 0, asked and 1 or 0, 0, {}, '', 0} end\n"
     "if asked then\n"
     "    local reach = -1\n"
     "    if mine == epoch then reach = top elseif mine == state[3] then reach = number(state[4]) "
@@ -60,9 +60,12 @@ const char redis_script_history[] =
     "    end\n"
     "end\n"
     "local entries, bytes, last = {}, 0, position\n"
+    "local function answer(more)\n"
+    "    return {epoch, top, lost, more, entries, state[3] or '', number(state[4])}\n"
+    "end\n"
     "while #entries < 2 * count and bytes < room do\n"
     "    local batch = read(last, math.min(4, count - #entries / 2))\n"
-    "    if #batch == 0 then return {epoch, top, lost, 0, entries} end\n"
+    "    if #batch == 0 then return answer(0) end\n"
     "    for _, entry in ipairs(batch) do\n"
     "        local value = entry[2][2]\n"
     "        local offset = offset_of(entry)\n"
@@ -73,7 +76,7 @@ const char redis_script_history[] =
     "        if bytes >= room then break end\n"
     "    end\n"
     "end\n"
-    "return {epoch, top, lost, 1, entries}\n";
+    "return answer(1)\n";
 
 /* KEYS: stream. */
 const char redis_script_forget[] =
@@ -131,7 +134,9 @@ bool redis_read_history(const redisReply *reply, struct redis_history_page *page
     return redis_reply_copy_text(redis_reply_at(reply, 0), page->epoch, MESSAGE_EPOCH_LIMIT) &&
            redis_reply_number(redis_reply_at(reply, 1), &page->top) &&
            redis_reply_flag(redis_reply_at(reply, 2), &page->is_lost) &&
-           redis_reply_flag(redis_reply_at(reply, 3), &page->has_more) && is_array(page->entries);
+           redis_reply_flag(redis_reply_at(reply, 3), &page->has_more) && is_array(page->entries) &&
+           redis_reply_copy_text(redis_reply_at(reply, 5), page->previous, MESSAGE_EPOCH_LIMIT) &&
+           redis_reply_number(redis_reply_at(reply, 6), &page->fork);
 }
 
 bool redis_history_entry(const struct redis_history_page *page, size_t index, uint64_t *offset,

@@ -25,10 +25,12 @@ extern const char redis_script_present[];
 /* An answer of REDIS_SCRIPT_HISTORY, of which several make a page. */
 struct redis_history_page {
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
-    uint64_t top;              /* the channel's newest offset */
-    bool is_lost;              /* as in struct bus_answer */
-    bool has_more;             /* there was no room for all that was asked for */
-    const redisReply *entries; /* offset and envelope by turns; inside the reply */
+    uint64_t top;                           /* the channel's newest offset */
+    bool is_lost;                           /* as in struct bus_answer */
+    bool has_more;                          /* there was no room for all that was asked for */
+    const redisReply *entries;              /* offset and envelope by turns; inside the reply */
+    char previous[MESSAGE_EPOCH_LIMIT + 1]; /* as in struct bus_answer */
+    uint64_t fork;
 };
 
 /* An answer of REDIS_SCRIPT_PRESENT, of which several make a list; clients may come twice. */

@@ -11,38 +11,19 @@
 void session_init(struct session *session, struct session_host *host,
                   const struct session_protocol *protocol)
 {
-    *session = (struct session){
-        .host = host,
-        .protocol = protocol,
-        .allowance = (uint32_t)host->settings->config.rules.message_burst * 1000,
-        .allowance_since = (uint32_t)loop_now_ms(host->loop),
-    };
+    *session = (struct session){.host = host, .protocol = protocol};
 }
 
-/*
- * A token bucket: it fills at the rate up to the burst, and each message takes one. In thousandths,
- * so that a message a second and a million a second both count exactly enough.
- */
 bool session_charge(struct session *session)
 {
-    const struct config *config = &session->host->settings->config;
+    struct session_host *host = session->host;
+    const struct channel_rules *rules = &host->settings->config.rules;
 
-    if (config->rules.message_rate == 0)
+    if (pace_take(&session->pace, rules->message_rate, rules->message_burst,
+                  (uint32_t)loop_now_ms(host->loop)))
         return true;
-
-    uint32_t now = (uint32_t)loop_now_ms(session->host->loop);
-    uint64_t allowance = session->allowance +
-                         (uint64_t)(now - session->allowance_since) * config->rules.message_rate;
-    uint64_t burst = config->rules.message_burst * 1000;
-
-    session->allowance_since = now;
-    session->allowance = (uint32_t)(allowance < burst ? allowance : burst);
-    if (session->allowance >= 1000) {
-        session->allowance -= 1000;
-        return true;
-    }
-    metric_add(&session->host->stats->rate_limited, 1);
-    session->host->events->close(session, WEBSOCKET_CLOSE_POLICY, "too many messages a second");
+    metric_add(&host->stats->rate_limited, 1);
+    host->events->close(session, WEBSOCKET_CLOSE_POLICY, "too many messages a second");
     return false;
 }
 

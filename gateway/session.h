@@ -18,6 +18,7 @@
 #include "gateway/clients.h"
 #include "gateway/flow.h"
 #include "gateway/namespaces.h"
+#include "gateway/pace.h"
 #include "gateway/recent.h"
 #include "gateway/settings.h"
 #include "gateway/websocket.h"
@@ -72,10 +73,9 @@ struct session {
         struct subscription subscription; /* of the plain protocol */
         struct client *client;            /* of the channel protocol */
     };
-    uint32_t pending;         /* publishes under way */
-    uint32_t allowance;       /* thousandths of messages that may be sent now */
-    uint32_t allowance_since; /* loop time of `allowance`, ms, wrapping */
-    bool is_held;             /* nothing is read for it until the hub has caught up */
+    uint32_t pending; /* publishes under way */
+    struct pace pace; /* of its messages */
+    bool is_held;     /* nothing is read for it until the hub has caught up */
 };
 
 /* For the protocols: prepares a session. */

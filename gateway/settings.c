@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/api_keys.h"
 #include "gateway/bus.h"
 #include "gateway/namespaces.h"
 #include "gateway/token.h"
@@ -73,6 +74,17 @@ static int load_tokens(struct settings *settings, char error[OPTION_ERROR_LIMIT]
     return 0;
 }
 
+static int load_api_keys(struct settings *settings, char error[OPTION_ERROR_LIMIT])
+{
+    const char *path = settings->config.api_key_file;
+    int result = path[0] == '\0' ? 0 : api_keys_read(&settings->api_keys, path);
+
+    if (result)
+        snprintf(error, OPTION_ERROR_LIMIT, "--api-key-file: cannot use %.300s: %s", path,
+                 api_keys_explain(result));
+    return result;
+}
+
 enum option_outcome settings_load(struct settings **settings, const struct settings *running,
                                   int argc, char **argv, char **environment,
                                   char error[OPTION_ERROR_LIMIT])
@@ -91,7 +103,7 @@ enum option_outcome settings_load(struct settings **settings, const struct setti
         if (error[0] != '\0' || load_files(loaded, error))
             outcome = OPTION_BAD;
     }
-    if (outcome == OPTION_RUN && load_tokens(loaded, error))
+    if (outcome == OPTION_RUN && (load_tokens(loaded, error) || load_api_keys(loaded, error)))
         outcome = OPTION_BAD;
     if (outcome == OPTION_RUN) {
         loaded->namespaces = namespaces_create(&loaded->config);
@@ -131,6 +143,8 @@ int settings_check(int argc, char **argv, char **environment)
             option_print(&printer, error);
         if (load_tokens(loaded, error))
             option_print(&printer, error);
+        if (load_api_keys(loaded, error))
+            option_print(&printer, error);
         if (check_bus(config, error))
             option_print(&printer, error);
         if (strcmp(config->tls_listen, "off") != 0 && config->tls_cert.count > 0)
@@ -155,6 +169,7 @@ void settings_unref(struct settings *settings)
     if (settings->files)
         static_files_destroy(settings->files);
     token_verifier_destroy(settings->tokens);
+    api_keys_destroy(settings->api_keys);
     namespaces_destroy(settings->namespaces);
     networks_deinit(&settings->trusted);
     options_free(&config_program, &settings->config);

@@ -12,15 +12,17 @@
 #include "common/static_files.h"
 #include "gateway/config.h"
 
+struct api_keys;
 struct namespaces;
 struct token_verifier;
 
 struct settings {
     atomic_uint references;
     struct config config;
-    struct networks trusted;              /* --trusted-proxy */
-    struct namespaces *namespaces;        /* what may be done on which channel */
+    struct networks trusted;       /* --trusted-proxy */
+    struct namespaces *namespaces; /* what may be done on which channel */
     struct token_verifier *tokens;
+    struct api_keys *api_keys;            /* NULL: the server API is off */
     bool allows_anonymous;                /* clients without a token may connect */
     struct static_files *files;           /* NULL where there is no page to serve */
     char not_applied[OPTION_NAMES_LIMIT]; /* options that were changed and take a restart */

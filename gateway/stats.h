@@ -47,9 +47,12 @@ struct worker_stats {
     struct metric histories_lost;    /* times that subscribers could not be given all messages */
     struct metric closes[STATS_CLOSE_COUNT]; /* the last one: all other codes */
     struct metric channels;                  /* with a subscriber here */
+    struct metric clients;                   /* of the channel protocol, connected now */
+    struct metric users;                     /* that they are */
     struct metric subscriptions;             /* of clients of the channel protocol, now */
     struct metric client_errors;             /* requests of theirs that were refused */
     struct metric tokens_refused;            /* that are not ours */
+    struct metric hook_answers_bad;          /* of the backend, that were not understood */
 };
 
 /* The counter for a close code. */

@@ -304,6 +304,27 @@ enum token_outcome token_claims_read(const struct token_rules *rules, enum token
     return problem == expired ? TOKEN_EXPIRED : TOKEN_INVALID;
 }
 
+const char *token_claims_read_result(const json_t *result, struct token_claims *claims)
+{
+    static const struct token_rules rules = {.audience = "", .issuer = "", .user_claim = "user"};
+    const char *problem = read_identity(&rules, result, claims);
+    bool is_there;
+
+    if (!problem && !read_time(result, "expire_at", &is_there, &claims->expires_at_s))
+        problem = "its expire_at is not a time";
+    if (!problem && !read_bytes(result, "info", "b64info", &claims->info, &claims->info_size))
+        problem = "its b64info is not base64";
+    if (!problem)
+        problem = read_channels(result, claims);
+    if (!problem)
+        problem = read_subs(result, claims);
+    if (!problem)
+        problem = read_override(result, claims->has_override, claims->override);
+    if (!problem)
+        read_bytes(result, "meta", NULL, &claims->meta, &claims->meta_size);
+    return problem;
+}
+
 void token_claims_deinit(struct token_claims *claims)
 {
     for (size_t i = 0; i < claims->sub_count; i++) {

@@ -21,4 +21,8 @@ enum token_outcome token_claims_read(const struct token_rules *rules, enum token
                                      const json_t *payload, int64_t now_s,
                                      struct token_claims *claims);
 
+/* The same of what the application's backend says of a client (hook_message.h), whose `user` is who
+ * it is. NULL, or what is wrong, as static text; then the claims may be filled in part. */
+const char *token_claims_read_result(const json_t *result, struct token_claims *claims);
+
 #endif

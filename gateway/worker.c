@@ -10,7 +10,9 @@
 #include "common/memory.h"
 #include "common/tls_context.h"
 #include "gateway/ask.h"
+#include "gateway/census.h"
 #include "gateway/client.h"
+#include "gateway/hook.h"
 #include "gateway/wires.h"
 
 #define LISTEN_BACKLOG      4096
@@ -211,6 +213,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     case COMMAND_ANSWERED:
         ask_deliver(container_of(command, struct ask_command, command));
         return;
+    case COMMAND_HOOKED:
+        hook_deliver(container_of(command, struct hook_command, command));
+        return;
     case COMMAND_SETTLED:
         channel_flush_all(&channels->dirty);
         connections_dismiss(&worker->connections, &worker->settling);
@@ -224,6 +229,18 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         channel_flush_all(&channels->dirty);
         connections_restart(&worker->connections);
         break;
+    case COMMAND_CONTROL: {
+        struct message *message = container_of(command, struct control_command, command)->message;
+
+        client_control(&worker->connections.sessions, message);
+        message_unref(message);
+        break;
+    }
+    case COMMAND_CENSUS:
+        census_look(container_of(command, struct census_command, command), channels);
+        command->kind = COMMAND_COUNTED;
+        inbox_post(worker->hub, &command->item);
+        return;
     case COMMAND_RELOAD:
         reload(worker, container_of(command, struct reload_command, command)->settings);
         break;

@@ -27,7 +27,7 @@ describe("the Debian package", () => {
 
   it("depends on the libraries of both programs, and keeps the configuration that an operator changed", async () => {
     const depends = await succeed("dpkg-deb", ["-f", file, "Depends"]);
-    for (const name of ["libuv1", "libhiredis", "libssl3", "libprotobuf-c1", "libhttp-parser", "passwd"]) {
+    for (const name of ["libuv1", "libhiredis", "libssl3", "libcurl4", "libprotobuf-c1", "libhttp-parser", "passwd"]) {
       assert.ok(depends.includes(name), `${name} in ${depends}`);
     }
 

@@ -12,6 +12,7 @@
 #include "common/http_request.h"
 
 #define LIMIT_BYTES 600
+#define BODY_LIMIT  40
 
 static void require(bool condition)
 {
@@ -40,6 +41,13 @@ static void check_request(const struct http_request *request)
     }
 }
 
+/* Bodies are for paths that begin so, and refused elsewhere. */
+static size_t limit_of(void *context, const struct http_request *request)
+{
+    (void)context;
+    return strncmp(request->path, "/b", 2) == 0 ? BODY_LIMIT : 0;
+}
+
 static void tell_request(struct buffer *story, const struct http_request *request)
 {
     char value[16];
@@ -49,6 +57,9 @@ static void tell_request(struct buffer *story, const struct http_request *reques
                   request->query, request->minor_version, request->keep_alive, request->is_upgrade);
     for (size_t i = 0; i < request->header_count; i++)
         buffer_printf(story, "%s|%s\n", request->headers[i].name, request->headers[i].value);
+    require(request->body.size <= BODY_LIMIT);
+    if (request->body.size > 0)
+        buffer_append(story, request->body.data, request->body.size);
     buffer_printf(story, "%d\n", http_query_value(request->query, "a", value, sizeof(value) - 1));
 }
 
@@ -59,6 +70,7 @@ static void tell(struct buffer *story, const uint8_t *data, size_t size, size_t 
     enum http_read outcome = HTTP_MORE;
     size_t at = 0;
 
+    http_request_reader_allow_bodies(reader, limit_of, NULL);
     while (at < size && outcome != HTTP_ERROR) {
         const struct http_request *request = NULL;
         size_t piece = step > 0 ? step : (size_t)data[at] % 32 + 1;

@@ -31,6 +31,11 @@ static int make_config(void **state)
         .private_prefix = "$",
         .personal_prefix = "#",
         .allow_origin = {1, any},
+        .proxy_connect = "",
+        .proxy_refresh = "",
+        .proxy_subscribe = "",
+        .proxy_publish = "",
+        .proxy_rpc = "",
     };
     return 0;
 }
@@ -262,6 +267,44 @@ static void tls_needs_certificates_and_their_keys(void **state)
     expect_bad("--bus-tls-cert");
 }
 
+static void addresses_of_a_backend_are_http(void **state)
+{
+    (void)state;
+    config.proxy_connect = "https://backend/hooks";
+    config.proxy_rpc = "http://user:word@[::1]:3000/";
+    expect_good();
+    config.proxy_rpc = "backend:3000";
+    expect_bad("--proxy-rpc");
+}
+
+static void channels_ask_a_backend_that_is_there(void **state)
+{
+    (void)state;
+    config.rules.subscribe_proxy = true;
+    expect_bad("--subscribe-proxy");
+    config.proxy_subscribe = "http://backend/";
+    expect_good();
+    config.rules.publish_proxy = true;
+    expect_bad("--publish-proxy");
+    config.proxy_publish = "http://backend/";
+    expect_good();
+}
+
+static void headers_for_a_backend_are_names_that_mean_the_client(void **state)
+{
+    static const char *const bad[] = {"",     "Cookie:",        "a b",     "Host",
+                                      "host", "Content-Length", "Upgrade", "Sec-WebSocket-Key"};
+    static const char *names[] = {"Cookie", "X-Tenant"};
+
+    (void)state;
+    config.proxy_header = (struct option_list){2, names};
+    expect_good();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        names[1] = bad[i];
+        expect_bad("--proxy-header");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +323,9 @@ int main(void)
         cmocka_unit_test(defaults_fit_together),
         cmocka_unit_test_setup(rate_needs_a_burst, make_config),
         cmocka_unit_test_setup(origins_are_patterns, make_config),
+        cmocka_unit_test_setup(addresses_of_a_backend_are_http, make_config),
+        cmocka_unit_test_setup(channels_ask_a_backend_that_is_there, make_config),
+        cmocka_unit_test_setup(headers_for_a_backend_are_names_that_mean_the_client, make_config),
     };
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

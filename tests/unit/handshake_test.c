@@ -408,7 +408,7 @@ static void pattern_is_a_word_or_an_origin(void **state)
     }
 }
 
-static const char *text_of(struct buffer *output)
+static const char *text_in(struct buffer *output)
 {
     buffer_append(output, "", 1);
     return (const char *)output->data;
@@ -421,7 +421,7 @@ static void accept_answers_the_key(void **state)
     struct buffer output = {0};
 
     handshake_append_accept(&request, NULL, &output);
-    assert_string_equal(text_of(&output), "HTTP/1.1 101 Switching Protocols\r\n"
+    assert_string_equal(text_in(&output), "HTTP/1.1 101 Switching Protocols\r\n"
                                           "Upgrade: websocket\r\n"
                                           "Connection: Upgrade\r\n"
                                           "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
@@ -436,7 +436,7 @@ static void accept_names_the_subprotocol(void **state)
 
     handshake_append_accept(&request, "centrifuge-protobuf", &output);
     assert_non_null(
-        strstr(text_of(&output), "=\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n\r\n"));
+        strstr(text_in(&output), "=\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n\r\n"));
     buffer_deinit(&output);
 }
 
@@ -451,7 +451,7 @@ static void refusal_says_why_and_ends_the_connection(void **state)
 
         handshake_append_refusal(&request, statuses[i], "the reason", &output);
 
-        const char *text = text_of(&output);
+        const char *text = text_in(&output);
 
         snprintf(line, sizeof(line), "HTTP/1.1 %d ", statuses[i]);
         assert_memory_equal(text, line, strlen(line));
@@ -475,7 +475,7 @@ static void refusal_of_head_has_no_body(void **state)
     request.method = "HEAD";
     handshake_append_refusal(&request, 405, "the reason", &output);
 
-    const char *text = text_of(&output);
+    const char *text = text_in(&output);
 
     assert_non_null(strstr(text, "\r\nContent-Length: 11\r\n"));
     assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");

@@ -64,6 +64,21 @@ static void expect_output(const char *start)
     buffer_deinit(output);
 }
 
+static void named_headers_of_a_client_are_kept_for_the_backend(void **state)
+{
+    static const char *names[] = {"cookie", "X-Tenant"};
+    static const char expected[] = "Cookie: a=b\0X-TENANT: blue\0";
+
+    (void)state;
+    settings.config.proxy_header = (struct option_list){2, names};
+    assert_true(feed("GET /connection/websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                     "Cookie: a=b\r\nX-TENANT:  blue \r\nAuthorization: no\r\n"
+                     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                     "Sec-WebSocket-Version: 13\r\n\r\n"));
+    assert_int_equal(http->kept.size, sizeof(expected));
+    assert_memory_equal(http->kept.data, expected, sizeof(expected));
+}
+
 static void handshake_is_taken_with_all_that_follows_it(void **state)
 {
     (void)state;
@@ -285,6 +300,7 @@ static void tls_is_demanded_where_the_client_speaks_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_PHASE(named_headers_of_a_client_are_kept_for_the_backend),
         WITH_PHASE(handshake_is_taken_with_all_that_follows_it),
         WITH_PHASE(channel_protocol_is_over_json_unless_protobuf_is_asked_for),
         WITH_PHASE(channel_that_is_not_for_everybody_is_refused),

@@ -84,7 +84,11 @@ static void rules_that_do_not_fit_are_refused(void **state)
     assert_refused("[namespace a]\nlobby = x\n", "lobby: stands before the first section");
     assert_refused("[namespace a]\nprivate-prefix = x\n", "stands before the first section");
     assert_refused("[namespace a]\nhistory-size = 1000001\n", "must be at most 1000000");
-    load_good("[namespace a]\nforce-recovery = on\nhistory-size = 1\nforce-push-join-leave = on\n"
+    assert_refused("[namespace a]\nsubscribe-proxy = on\n",
+                   "[namespace a] subscribe-proxy: needs --proxy-subscribe");
+    assert_refused("publish-proxy = on\n", "--publish-proxy: needs --proxy-publish");
+    load_good("proxy-subscribe = http://a/\nproxy-publish = http://a/\n"
+              "[namespace a]\nforce-recovery = on\nhistory-size = 1\nforce-push-join-leave = on\n"
               "join-leave = on\nmessage-size = 64K\nforce-positioning = yes\ndelta = 1\n"
               "subscribe-proxy = on\npublish-proxy = on\nmessage-burst = 1\n");
 }

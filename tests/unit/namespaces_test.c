@@ -208,6 +208,14 @@ static void channel_belongs_to_what_stands_before_its_first_colon(void **state)
     assert_int_equal(namespaces_privacy(namespaces, text_of("abc:x")), CHANNEL_FOR_ALL);
 }
 
+static void colon_is_a_letter_where_there_are_no_namespaces(void **state)
+{
+    (void)state;
+    load_good("max-subscribers = 7\n");
+    assert_int_equal(rules_of("chat:room")->max_subscribers, 7);
+    assert_true(may_subscribe("chat:room", ""));
+}
+
 static void many_namespaces_are_found(void **state)
 {
     (void)state;
@@ -336,6 +344,7 @@ int main(void)
         cmocka_unit_test(each_option_allows_its_act_to_its_role_alone),
         cmocka_unit_test(options_at_the_top_are_those_of_the_default_namespace),
         cmocka_unit_test(channel_belongs_to_what_stands_before_its_first_colon),
+        cmocka_unit_test(colon_is_a_letter_where_there_are_no_namespaces),
         cmocka_unit_test(many_namespaces_are_found),
         cmocka_unit_test(invalid_name_is_a_bad_request),
         cmocka_unit_test(users_stand_behind_the_last_hash),

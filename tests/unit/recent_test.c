@@ -337,6 +337,27 @@ static void an_epoch_that_changed_between_message_and_answer_is_asked_anew(void 
     assert_at(&people[0], "f", 1);
 }
 
+static void an_epoch_that_goes_on_in_the_next_one_counts_up_to_the_fork(void **state)
+{
+    struct recent_page page = {.offset = 9, .epoch = "f", .previous = "e", .fork = 6};
+
+    (void)state;
+    come(&people[0], NULL, 0);
+    recents_end_tick(&recents);
+    recent_answer(recent, questions[0].generation, &page);
+    come(&people[1], "e", 5);
+    come(&people[2], "e", 7); /* said by a side that is gone */
+    come(&people[3], "d", 5);
+    assert_int_equal(people[1].told, 0);
+    assert_at(&people[2], "f", 9);
+    assert_at(&people[3], "f", 9);
+    recents_end_tick(&recents);
+    assert_string_equal(questions[1].epoch, "f");
+    assert_int_equal(questions[1].offset, 5);
+    answer("f", 9, 6, 9, false);
+    assert_recovered(&people[1], 6, 9);
+}
+
 static void an_error_is_for_those_who_asked(void **state)
 {
     struct recent_page page = {.error = UV_ENOTCONN};
@@ -422,6 +443,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             an_epoch_that_changed_between_message_and_answer_is_asked_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_epoch_that_goes_on_in_the_next_one_counts_up_to_the_fork,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_is_for_those_who_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_leaves_is_not_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flood_that_outruns_the_answers_ends_as_not_recovered,

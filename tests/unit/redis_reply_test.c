@@ -146,8 +146,9 @@ static void answer_with_history_is_read_entry_by_entry(void **state)
     struct redis_history_page page;
     const redisReply *envelope;
     uint64_t offset;
-    redisReply *reply = read_answer("*5\r\n$2\r\nep\r\n:9\r\n:0\r\n:1\r\n"
-                                    "*4\r\n:7\r\n$1\r\nx\r\n:8\r\n$0\r\n\r\n");
+    redisReply *reply = read_answer("*7\r\n$2\r\nep\r\n:9\r\n:0\r\n:1\r\n"
+                                    "*4\r\n:7\r\n$1\r\nx\r\n:8\r\n$0\r\n\r\n"
+                                    "$3\r\nold\r\n:4\r\n");
 
     (void)state;
     assert_true(redis_read_history(reply, &page));
@@ -155,6 +156,8 @@ static void answer_with_history_is_read_entry_by_entry(void **state)
     assert_int_equal(page.top, 9);
     assert_false(page.is_lost);
     assert_true(page.has_more);
+    assert_string_equal(page.previous, "old");
+    assert_int_equal(page.fork, 4);
     assert_true(redis_history_entry(&page, 0, &offset, &envelope));
     assert_int_equal(offset, 7);
     assert_string_equal(envelope->str, "x");

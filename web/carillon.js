@@ -689,7 +689,7 @@ export class Carillon extends Emitter {
   }
 
   // Publications. Those for a channel that we are on the way into wait until we are in, and so are seen
-  // when they come back.
+  // when they come back. After a pause they go one by one until one is taken: none overtakes another.
 
   #flush() {
     if (!this.#isUp || this.#pauseTimer) return;
@@ -697,11 +697,13 @@ export class Carillon extends Emitter {
       const { sentAt, channel, data, key } = publication;
       const isEarly = this.#subscriptions.get(channel)?._state === ON_THE_WAY;
 
+      if (sentAt !== null && this.#pauses) return;
       if (sentAt !== null || isEarly) continue;
       publication.sentAt = performance.now();
       this._emit("sent", { channel, key });
       const answered = (error, result) => this.#settle(publication, error, result);
       this.#request("publish", { channel, data, idempotency_key: key }, answered, 0);
+      if (this.#pauses) return;
     }
   }
 
@@ -715,6 +717,7 @@ export class Carillon extends Emitter {
     this.#publications.delete(publication.key);
     if (error) publication.reject(error);
     else publication.resolve(toPlace(result));
+    this.#flush();
   }
 
   // The server cannot take it now. All that waits is sent again, and nothing overtakes it.

@@ -11,6 +11,12 @@ import {
 const DESK = { width: 1024, height: 720 };
 const PHONE = { viewport: { width: 320, height: 568 }, hasTouch: true, deviceScaleFactor: 2 };
 
+// Resolves when it has been said, whoever listens.
+async function sayAside(client, message) {
+  client.send(message);
+  await eventually(async () => assert.ok(client.received.includes(message)));
+}
+
 describe("using the chat page", () => {
   const stage = useStage();
 
@@ -86,7 +92,7 @@ describe("using the chat page", () => {
       await say(page, "mine", "long ".repeat(500));
       await page.context().setOffline(true);
       await stateIs(page, "Offline");
-      client.send("meanwhile");
+      await sayAside(client, "meanwhile");
       await page.context().setOffline(false);
       await page.locator("#log .gap", { hasText: "While you were away: 1 message" }).waitFor();
       client.send("foreign");
@@ -158,7 +164,7 @@ describe("using the chat page", () => {
       await page.context().setOffline(true);
       await stateIs(page, "Offline");
       await say(page, "Until a quarter past?");
-      client.send(chatMessage("Rehearsal is at eleven: https://example.org/rota", { name: "Łukasz" }));
+      await sayAside(client, chatMessage("Rehearsal is at eleven: https://example.org/rota", { name: "Łukasz" }));
       await page.context().setOffline(false);
       await rows(8);
       client.send("a line of another program, as it came");

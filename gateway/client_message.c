@@ -106,10 +106,17 @@ static enum client_data data_kind(enum message_kind kind)
     }
 }
 
+/* In JSON, bytes are a string like any other: this tells them apart. */
+static const struct client_tag binary_tag = {{"kind", 4}, {"binary", 6}};
+
 struct client_publication client_publication_of(const struct message *message,
                                                 struct client_origin *origin, struct arena *arena)
 {
     client_origin_read(origin, message->origin, arena);
+    if (message->kind == MESSAGE_BINARY && origin->tag_count == 0) {
+        origin->tags = &binary_tag;
+        origin->tag_count = 1;
+    }
     return (struct client_publication){
         .kind = data_kind(message->kind),
         .data = {(const char *)message->data, message->data_size},

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/http_response.h"
+#include "gateway/client_protocol.h"
 
 static bool is_read(const struct http_request *request)
 {
@@ -55,12 +56,41 @@ bool site_respond_status(const struct status *status, const struct http_request 
     return true;
 }
 
+/* What the chat page has to know of its gateway (web/README.md). */
+static bool respond_chat(const struct config *config, const struct http_request *request,
+                         struct buffer *output)
+{
+    struct buffer body = {0};
+
+    if (strcmp(request->path, "/chat.json") != 0 || !is_read(request))
+        return false;
+    buffer_append_text(&body, "{\"lobby\":");
+    client_write_json_string(&body, text_of(config->lobby));
+    buffer_printf(&body, ",\"messageLimit\":%llu}\n", (unsigned long long)config->max_message_size);
+
+    struct http_response response = {
+        .status = 200,
+        .content_type = "application/json",
+        .headers = "Cache-Control: no-store\r\n",
+        .body = body.data,
+        .body_size = body.size,
+        .is_head = http_request_is_head(request),
+        .keep_alive = request->keep_alive,
+    };
+
+    http_response_append(output, &response);
+    buffer_deinit(&body);
+    return true;
+}
+
 void site_respond(const struct settings *settings, const struct status *status,
                   const struct http_request *request, struct buffer *output)
 {
     if (site_refuse_host(request, output) || site_respond_status(status, request, output))
         return;
     if (settings->files && static_files_respond(settings->files, request, output))
+        return;
+    if (respond_chat(&settings->config, request, output))
         return;
     if (!is_read(request))
         http_response_append_error(output, 405, "Allow: GET, HEAD\r\n", "use GET", false,

@@ -1,6 +1,9 @@
-// Where the user writes: the name, the text, and how much of it there is room for.
+// Where the user writes: the name, the text, how much of it there is room for, and an image that was pasted
+// or dropped.
 
+import { shrink } from "./image.js";
 import { cleanName, format, GUEST, TEXT_LIMIT } from "./message.js";
+import { recall, remember } from "./storage.js";
 
 const ROOM_TO_SPARE = TEXT_LIMIT / 10; // less than this is worth a word
 const NAME_KEY = "carillon.name";
@@ -11,11 +14,15 @@ export class Composer {
   #text = document.getElementById("text");
   #counter = document.getElementById("counter");
   #complaint = document.getElementById("complaint");
-  #send;
+  #attachment = document.getElementById("attachment");
+  #events;
+  #image = null; // data URL
+  #opening = 0; // counts images; the last one is wanted
 
-  // `send(name, text)` returns true if it took the text.
-  constructor(send) {
-    this.#send = send;
+  // Calls these methods of `events`: `send(name, text, image)`, which returns true if it took them;
+  // `roomForImage(text)`; `typing()`; `named()` when the name has changed.
+  constructor(events) {
+    this.#events = events;
     this.#name.value = recall(NAME_KEY);
     this.#name.placeholder = GUEST;
     this.#name.addEventListener("change", () => this.#keepName());
@@ -24,13 +31,30 @@ export class Composer {
       this.focus();
     });
     onEnter(this.#text, () => this.#form.requestSubmit());
-    this.#text.addEventListener("input", () => this.#measure());
+    this.#text.addEventListener("input", () => {
+      this.#measure();
+      if (this.#text.value.trim() !== "") events.typing();
+    });
+    this.#text.addEventListener("paste", (event) => this.#take(event, event.clipboardData));
+    addEventListener("dragover", (event) => {
+      if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+    });
+    addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
+    this.#attachment.querySelector("button").addEventListener("click", () => {
+      this.#attach(null);
+      this.focus();
+    });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
       this.focus();
     });
     this.#measure(); // what the browser kept over a reload
+  }
+
+  // The name that the user goes by.
+  get name() {
+    return cleanName(this.#name.value) || GUEST;
   }
 
   focus() {
@@ -47,10 +71,42 @@ export class Composer {
 
     if (excess > 0) {
       this.complain(`This message is ${inCharacters(excess)} too long; the limit is ${format(TEXT_LIMIT)}.`);
-    } else if (this.#send(this.#name.value, this.#text.value)) {
+    } else if (this.#image && this.#image.length > this.#events.roomForImage(this.#text.value)) {
+      this.complain("The image and a text this long do not fit into one message. Send them one by one.");
+    } else if (this.#events.send(this.#name.value, this.#text.value, this.#image)) {
       this.#text.value = "";
+      this.#attach(null);
       this.#measure();
     }
+  }
+
+  // Text is pasted as ever; of what has text beside the image (a table, a page), the text is meant.
+  async #take(event, { files, types }) {
+    const file = [...files].find(({ type }) => type.startsWith("image/"));
+    const isDrop = event.type === "drop";
+
+    if (isDrop && files.length > 0) event.preventDefault(); // the browser would leave the page for it
+    if (!file || (!isDrop && types.includes("text/plain"))) return;
+    event.preventDefault();
+    this.complain("");
+
+    const turn = ++this.#opening;
+    try {
+      const image = await shrink(file, this.#events.roomForImage(this.#text.value));
+      if (turn === this.#opening) this.#attach(image);
+    } catch (error) {
+      if (turn === this.#opening) this.complain(error.message);
+    }
+  }
+
+  #attach(image) {
+    const picture = this.#attachment.querySelector("img");
+
+    this.#opening++;
+    this.#image = image;
+    this.#attachment.hidden = image === null;
+    if (image) picture.src = image;
+    else picture.removeAttribute("src");
   }
 
   #room() {
@@ -68,7 +124,9 @@ export class Composer {
 
   #keepName() {
     this.#name.value = cleanName(this.#name.value);
+    if (recall(NAME_KEY) === this.#name.value) return;
     remember(NAME_KEY, this.#name.value);
+    this.#events.named();
   }
 }
 
@@ -84,21 +142,4 @@ function onEnter(field, act) {
 
 function inCharacters(count) {
   return `${format(count)} ${count === 1 ? "character" : "characters"}`;
-}
-
-// Storage may be forbidden, full or absent; the page does without.
-function recall(key) {
-  try {
-    return localStorage.getItem(key) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function remember(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // The name lasts as long as the page, then.
-  }
 }

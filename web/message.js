@@ -1,9 +1,12 @@
-// What this page puts into a WebSocket message, and what it makes of one that arrives.
+// What this page publishes, and what it makes of what arrives.
 //
 // The gateway hands on every message as it is, so the format is the page's own: a JSON object with a
-// marker, an id, the sender's name, the text and the sender's time. Whatever does not look like that
-// came from another program and is shown as it came. `parseMessage` never throws, and nothing that it
-// returns is longer than the limits here, whatever arrives.
+// marker, an id, the sender's name, the text, the sender's time, and perhaps an image. Clients of the
+// plain protocol send and get it as JSON text. Whatever does not look like that came from another program
+// and is shown as it came. `parseMessage` never throws, and nothing that it returns is longer than the
+// limits here, whatever arrives.
+
+import { IMAGE_LIMIT, isSafeImage } from "./image.js";
 
 const MARKER = "chat";
 
@@ -14,6 +17,7 @@ export const NAME_LIMIT = 40;
 export const TEXT_LIMIT = 10_000;
 
 const RAW_LIMIT = 64 * 1024; // characters; no message has more where the gateway's default holds
+const ENVELOPE_BYTES = 1024; // a name in any script, the fields' names, and the protocol's own
 const TIME_LIMIT = 8.64e15; // the last millisecond that a Date can hold
 const ID = /^[\w-]{1,64}$/;
 
@@ -33,22 +37,35 @@ const VISIBLE = new RegExp(`[^\\s\\p{Cc}${UNSEEN}]`, "u");
 // Who this page speaks for as long as its user gives no name: one guest among others.
 export const GUEST = `Guest ${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}`;
 
-// Makes a message to send; null where the text is blank or too long. `raw` is what goes over the
-// socket, and what comes back.
-export function createMessage(name, text) {
+// Makes a message to send; null where there is nothing to say, or too much. `image` is a data URL; `raw`
+// the JSON that is published, and comes back.
+export function createMessage(name, text, image) {
   const trimmed = text.trim();
-  if (isBlank(trimmed) || trimmed.length > TEXT_LIMIT) return null;
+  if ((isBlank(trimmed) && !image) || trimmed.length > TEXT_LIMIT) return null;
 
   const message = { id: createId(), name: cleanName(name) || GUEST, text: trimmed, time: Date.now() };
+  if (image) message.image = image;
   return { kind: "chat", ...message, raw: JSON.stringify({ carillon: MARKER, ...message }) };
 }
 
-// Reads what a WebSocket delivers. Returns one of
-//   { kind: "chat", id, name, text, time }   a message of this page
-//   { kind: "text", text, note }             any other text; the note says what is missing, if it is cut
-//   { kind: "binary", size }                 bytes
-export function parseMessage(data) {
-  if (typeof data !== "string") return { kind: "binary", size: data?.byteLength ?? data?.size ?? 0 };
+// How many characters an image may have in a message of `limit` bytes, with a text and what the protocol
+// puts around both.
+export function roomForImage(limit, text, channel) {
+  const bytes = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
+  return Math.min(IMAGE_LIMIT, limit - bytes(text.trim()) - bytes(channel) - ENVELOPE_BYTES);
+}
+
+// Reads the data of a publication, which is JSON: a string is what a plain client sent, with the tag
+// "binary" bytes in base64. Returns one of
+//   { kind: "chat", id, name, text, time, image }   a message of this page; the image is a data URL, or missing
+//   { kind: "text", text, note }                    any other text; the note says what is missing, if it is cut
+//   { kind: "binary", size }                        bytes
+export function parseMessage(data, tags) {
+  if (typeof data !== "string") {
+    const message = toChat(data);
+    return message ?? parseMessage(JSON.stringify(data) ?? "");
+  }
+  if (tags?.kind === "binary") return { kind: "binary", size: sizeOfBase64(data) };
   if (data.length > RAW_LIMIT) {
     const note = `The first ${format(RAW_LIMIT)} of ${format(data.length)} characters`;
     return { kind: "text", text: shorten(data, RAW_LIMIT), note };
@@ -84,18 +101,27 @@ export function format(number) {
 function parseChat(raw) {
   if (!raw.startsWith("{")) return null;
 
-  let value;
   try {
-    value = JSON.parse(raw);
+    return toChat(JSON.parse(raw));
   } catch {
     return null;
   }
-  const { carillon, id, name, text, time } = value;
+}
+
+function toChat(value) {
+  const { carillon, id, name, text, time, image } = value ?? {};
   if (carillon !== MARKER || typeof id !== "string" || !ID.test(id)) return null;
   if (typeof name !== "string" || name.length > NAME_LIMIT || cleanName(name) === "") return null;
   if (typeof text !== "string") return null;
   if (!Number.isFinite(time) || Math.abs(time) > TIME_LIMIT) return null;
-  return { kind: "chat", id, name: cleanName(name), text, time };
+
+  const message = { kind: "chat", id, name: cleanName(name), text: shorten(text, RAW_LIMIT), time };
+  if (isSafeImage(image)) message.image = image;
+  return message;
+}
+
+function sizeOfBase64(text) {
+  return (text.length / 4) * 3 - (/=*$/.exec(text)[0].length);
 }
 
 // 128 random bits. Not crypto.randomUUID(), which is missing where the page came over plain http.

@@ -3,6 +3,7 @@
 // Everything that came from outside becomes a text node, never markup.
 
 import { excerpt, format, isBlank } from "./message.js";
+import { isEmojiAlone, toNodes } from "./rich.js";
 
 const HUES = 8; // as in style.css
 const PAUSE_MS = 5 * 60_000; // after which a sender is named again
@@ -30,15 +31,38 @@ export function showTimes(log) {
   for (const line of log.querySelectorAll("time")) showTime(line);
 }
 
-function createChatRow({ name, text, time, isOwn, note }) {
+// Says on the row of a message of ours that the server has it.
+export function markDelivered(row) {
+  if (row.querySelector(".mark")) return;
+
+  const mark = element("span", "mark");
+  mark.setAttribute("role", "img");
+  mark.setAttribute("aria-label", "Delivered");
+  mark.title = "Delivered";
+  row.querySelector(".bubble").append(mark);
+}
+
+function createChatRow({ name, text, time, image, isOwn, isDelivered, note }) {
   const row = element("li", isOwn ? "message own" : "message");
   const meta = element("p", "meta");
 
   row.dataset.hue = hueOf(name);
   meta.append(element("bdi", "name", isOwn ? "You" : name), createTime(time));
   if (!isOwn) row.append(createAvatar(name));
-  row.append(createBubble(meta, ...createText(text), ...createNote(note)));
+  row.append(createBubble(meta, ...createImage(image, name), ...createText(text, image), ...createNote(note)));
+  if (isDelivered) markDelivered(row);
   return row;
+}
+
+// An image's text is its caption; without one it has none that we know of.
+function createImage(image, name) {
+  if (!image) return [];
+
+  const picture = element("img", "picture");
+  picture.src = image;
+  picture.alt = `Image from ${name}`;
+  picture.decoding = "async";
+  return [picture];
 }
 
 function createPlainRow({ kind, text, size, note }) {
@@ -61,18 +85,19 @@ function createBubble(...content) {
   return bubble;
 }
 
-function createText(text) {
-  if (isBlank(text)) return [element("p", "blank", "empty message")];
+function createText(text, image) {
+  if (isBlank(text)) return image ? [] : [element("p", "blank", "empty message")];
 
   const beginning = excerpt(text);
-  const paragraph = element("p", "text", beginning ?? text);
+  const paragraph = element("p", isEmojiAlone(text) ? "text emoji" : "text");
+  paragraph.append(...toNodes(beginning ?? text));
   return beginning === null ? [paragraph] : [paragraph, createFold(paragraph, beginning, text)];
 }
 
 function createFold(paragraph, beginning, whole) {
   const button = element("button", "fold");
   const show = (isWhole) => {
-    paragraph.textContent = isWhole ? whole : beginning;
+    paragraph.replaceChildren(...toNodes(isWhole ? whole : beginning));
     button.textContent = isWhole ? "Show less" : `Show all ${format(whole.length)} characters`;
     button.setAttribute("aria-expanded", isWhole);
   };

@@ -12,8 +12,8 @@ describe("the chat page", () => {
   const stage = useStage({ args: ["--message-rate", "0"] });
 
   it("shows name and time of a message, and sets one's own apart", async () => {
-    const ada = await openChat(stage.browser, stage.gateway.url, { name: "Ada" });
-    const grace = await openChat(stage.browser, stage.gateway.url, { name: "Grace" });
+    const ada = await openChat(stage.browser, stage.url, { name: "Ada" });
+    const grace = await openChat(stage.browser, stage.url, { name: "Grace" });
 
     await say(ada, "Hello, Grace");
     await shows(grace, ["Hello, Grace"]);
@@ -40,10 +40,10 @@ describe("the chat page", () => {
 
   it("shows a message as on its way until it has come back", async () => {
     const page = await openPage(stage.browser, "about:blank");
-    let hold = true;
+    let hold = false;
     const held = [];
 
-    await page.routeWebSocket("**/ws", (socket) => {
+    await page.routeWebSocket("**/connection/websocket", (socket) => {
       const server = socket.connectToServer();
       server.onMessage((data) => (hold ? held.push(data) : socket.send(data)));
       page.release = () => {
@@ -51,19 +51,21 @@ describe("the chat page", () => {
         held.forEach((data) => socket.send(data));
       };
     });
-    await page.goto(stage.gateway.url);
+    await page.goto(stage.url);
     await stateIs(page, "Connected");
+    await page.getByRole("button", { name: "1 here" }).waitFor(); // it is in the room
+    hold = true;
     await say(page, "patience");
     await page.locator("#outbox li", { hasText: "Sending…" }).waitFor();
     assert.deepEqual(await texts(page), []);
-    await eventually(async () => assert.equal(held.length, 1));
+    await eventually(async () => assert.match(held.join(), /patience/));
     page.release();
     await shows(page, ["patience"]);
   });
 
   it("shows one message once, whoever repeats its id", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     client.send(chatMessage("once", { id: "same" }));
     client.send(chatMessage("once", { id: "same" }));
@@ -74,10 +76,10 @@ describe("the chat page", () => {
   });
 
   it("keeps to the channel that its address names", async () => {
-    const channel = "räume:a b&c";
+    const channel = "räume a b&c";
     const query = `?channel=${encodeURIComponent(channel)}`;
     const inside = await openChat(stage.browser, `${stage.gateway.url}/${query}`);
-    const outside = await openChat(stage.browser, stage.gateway.url);
+    const outside = await openChat(stage.browser, stage.url);
     const client = await connectClient(stage.gateway, query);
 
     await say(inside, "in here");
@@ -92,7 +94,7 @@ describe("the chat page", () => {
   it("tells guests without a name apart", async () => {
     // Each page draws a number for its guest; here it is known which.
     const openGuest = (number) =>
-      openChat(stage.browser, stage.gateway.url, {
+      openChat(stage.browser, stage.url, {
         script: `{
           const real = crypto.getRandomValues.bind(crypto);
           crypto.getRandomValues = (array) => (array instanceof Uint16Array ? array.fill(${number}) : real(array));
@@ -100,7 +102,7 @@ describe("the chat page", () => {
       });
     const one = await openGuest(1);
     const two = await openGuest(2);
-    const reader = await openChat(stage.browser, stage.gateway.url);
+    const reader = await openChat(stage.browser, stage.url);
 
     assert.equal(await one.getByLabel("Your name").getAttribute("placeholder"), "Guest 1001");
     await say(one, "hello");
@@ -113,7 +115,7 @@ describe("the chat page", () => {
   });
 
   it("remembers the name", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, { name: "  Ada   " });
+    const page = await openChat(stage.browser, stage.url, { name: "  Ada   " });
 
     await say(page, "hello"); // leaves the field
     await shows(page, ["hello"]);
@@ -132,7 +134,7 @@ describe("the chat page", () => {
         },
       });
     });
-    await page.goto(stage.gateway.url);
+    await page.goto(stage.url);
     await stateIs(page, "Connected");
     await page.getByLabel("Your name").fill("Ada");
     await say(page, "still here");
@@ -144,8 +146,8 @@ describe("the chat page", () => {
     it(`works below a path of a load balancer, over ${isSecure ? "https and wss" : "http"}`, async () => {
       const proxy = await startPrefixProxy("/chat/", stage.gateway, { isSecure });
       try {
-        const below = await openChat(stage.browser, `${proxy.url}?channel=below`, { ignoreHTTPSErrors: true });
-        const direct = await openChat(stage.browser, `${stage.gateway.url}/?channel=below`);
+        const below = await openChat(stage.browser, proxy.url + stage.query, { ignoreHTTPSErrors: true });
+        const direct = await openChat(stage.browser, stage.url);
 
         assert.equal(await below.evaluate(() => location.protocol), isSecure ? "https:" : "http:");
         await say(below, "from below");

@@ -11,7 +11,7 @@ describe("the composer of the chat page", () => {
   const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.tagName);
 
   it("needs nothing but a keyboard", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
+    const page = await openChat(stage.browser, stage.url);
     const keys = page.keyboard;
 
     assert.equal(await focused(page), "text");
@@ -46,7 +46,7 @@ describe("the composer of the chat page", () => {
   // Chromium says isComposing; Safari has ended the composition by then, and shows it in the key code.
   for (const composing of [{ isComposing: true }, { keyCode: 229 }]) {
     it(`leaves an Enter with ${JSON.stringify(composing)} to the input method`, async () => {
-      const page = await openChat(stage.browser, stage.gateway.url);
+      const page = await openChat(stage.browser, stage.url);
       const text = page.locator("#text");
       const name = page.locator("#name");
 
@@ -62,8 +62,8 @@ describe("the composer of the chat page", () => {
   }
 
   it("keeps the name at an Enter, and goes on to the text without sending it", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
     const text = page.locator("#text");
 
     await text.fill("a draft");
@@ -83,7 +83,7 @@ describe("the composer of the chat page", () => {
   });
 
   it("says how much room is left when little is", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
+    const page = await openChat(stage.browser, stage.url);
     const counter = page.locator("#counter");
     const counts = {
       "x": "",
@@ -104,8 +104,8 @@ describe("the composer of the chat page", () => {
   });
 
   it("keeps a text that is too long, says so, and sends it whole when it fits", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
     const text = page.locator("#text");
     const alert = page.getByRole("alert").filter({ hasText: "1 character too long; the limit is 10,000" });
     const longest = `(${"\u0001".repeat(9998)})`; // in JSON six bytes each

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
+import { ChannelServer, SILENCE } from "../lib/channel_server.js";
 import { startLine } from "./proxy.js";
 import {
   connectClient, eventually, openChat, openPage, say, shows, stateIs, texts, useStage, waitForever,
@@ -32,8 +33,8 @@ describe("the chat page on a line that dies without a word", () => {
     }, ms);
 
   it("is offline as soon as the browser says so, and sends at once when the network is back", async () => {
-    const page = await openChat(stage.browser, line.url, { script: waitForever });
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, line.url + stage.query, { script: waitForever });
+    const client = await connectClient(stage.gateway, stage.query);
 
     line.die();
     await say(page, "one");
@@ -56,7 +57,7 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("takes a new socket when the network is back, though the old one seems to live", async () => {
-    const page = await openChat(stage.browser, line.url, { script: waitForever });
+    const page = await openChat(stage.browser, line.url + stage.query, { script: waitForever });
 
     line.die();
     await say(page, "is anybody there?");
@@ -70,8 +71,8 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("takes a new socket after the machine has slept, and keeps a living one when somebody looks", async () => {
-    const page = await openChat(stage.browser, line.url, { script: waitForever });
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, line.url + stage.query, { script: waitForever });
+    const client = await connectClient(stage.gateway, stage.query);
 
     assert.equal(await look(page), "Connected");
     line.die();
@@ -79,7 +80,7 @@ describe("the chat page on a line that dies without a word", () => {
       const real = Date.now;
       Date.now = () => real() + 120_000;
     });
-    await page.locator("#log .gap").waitFor();
+    await page.waitForEvent("websocket");
     await stateIs(page, "Connected");
     client.send("good morning");
     await shows(page, ["good morning"]);
@@ -87,8 +88,8 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("takes a new socket when nothing comes back of what it sent", async () => {
-    const page = await openChat(stage.browser, line.url);
-    const reader = await openChat(stage.browser, stage.gateway.url);
+    const page = await openChat(stage.browser, line.url + stage.query);
+    const reader = await openChat(stage.browser, stage.url);
 
     // As if the ten seconds had passed.
     line.die();
@@ -102,50 +103,98 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("gives a server that does not answer twice as long each time", async () => {
-    const { page, received } = await openSilent();
+    const { page, server } = await openSilent();
 
     await say(page, "one");
     for (const [i, deadline] of [10_000, 20_000, 40_000].entries()) {
-      await eventually(async () => assert.equal(received.length, i + 1));
+      await eventually(async () => assert.equal(server.published.length, i + 1));
       assert.equal(await pass(page, deadline - 1), "Connected");
       assert.equal(await pass(page, 1), "Reconnecting…");
     }
-    await eventually(async () => assert.equal(received.length, 4));
-    assert.equal(new Set(received).size, 1);
+    await eventually(async () => assert.equal(server.published.length, 4));
+    assert.equal(new Set(server.published.map(keyOf)).size, 1);
   });
 
   it("gives all messages as much time again when one is answered", async () => {
-    const { page, received, answer } = await openSilent();
+    const { page, server } = await openSilent();
 
     await say(page, "one", "two");
-    await eventually(async () => assert.equal(received.length, 2));
+    await eventually(async () => assert.equal(server.published.length, 2));
     assert.equal(await pass(page, 10_000), "Reconnecting…");
-    await eventually(async () => assert.equal(received.length, 4));
+    await eventually(async () => assert.equal(server.published.length, 4));
     assert.equal(await pass(page, 19_999), "Connected");
 
-    await answer(received[0]);
+    server.take(server.published[2]);
     await shown(page, ["one"]);
     assert.equal(await pass(page, 9_999), "Connected");
     assert.equal(await pass(page, 1), "Reconnecting…");
-    await eventually(async () => assert.equal(received.length, 5));
-    assert.equal(received[4], received[1]);
+    await eventually(async () => assert.equal(server.published.length, 5));
+    assert.equal(keyOf(server.published[4]), keyOf(server.published[1]));
+  });
+
+  it("takes a new socket when the server's pings stay away", async () => {
+    const { page, server } = await openSilent({ ping: 25, pong: true });
+
+    assert.equal(await pass(page, 35_000), "Connected");
+    server.socket.say({}); // a ping
+    await eventually(async () => assert.equal(server.pongs, 1));
+    assert.equal(await pass(page, 35_000), "Connected");
+    assert.equal(await pass(page, 1), "Reconnecting…");
+    await stateIs(page, "Connected");
   });
 
   it("says politely where messages may be missing, and once until somebody says something", async () => {
-    const { page, answer, close } = await openSilent();
+    const { page, tell, close } = await openSilent();
     const gaps = page.getByRole("log").locator(".gap");
 
     assert.equal(await gaps.count(), 0);
-    await answer("before");
+    tell("before");
     await shown(page, ["before"]);
     for (let i = 1; i <= 2; i++) {
       await close(1001);
       await stateIs(page, "Connected");
     }
-    await answer("after");
+    tell("after");
     await shown(page, ["before", "after"]);
     assert.deepEqual(await page.locator("#log li").allTextContents(), ["before", RECONNECTED, "after"]);
     assert.equal(await page.getByRole("log").getAttribute("aria-live"), "polite");
+  });
+
+  it("says where it was away, and what was said meanwhile", async () => {
+    const { page, server, tell, close } = await openSilent();
+
+    tell("before");
+    await shown(page, ["before"]);
+    server.handlers.subscribe = ({ channel, epoch, offset }) => {
+      if (channel !== "test") return {};
+      assert.deepEqual([epoch, offset], ["e1", 1]);
+      const publications = ["missed", "missed too"].map((data, i) => ({ data, offset: 2 + i }));
+      server.offset = 3;
+      return { recoverable: true, was_recovering: true, recovered: true, epoch: "e1", offset: 3, publications };
+    };
+    await close(1001);
+    await shown(page, ["before", "missed", "missed too"]);
+    const rows = await page.locator("#log li").allTextContents();
+    assert.deepEqual(rows, ["before", "While you were away: 2 messages", "missed", "missed too"]);
+  });
+
+  it("shows what the server still knows where it cannot tell all that was missed", async () => {
+    const { page, server, tell, close } = await openSilent();
+
+    tell("before");
+    await shown(page, ["before"]);
+    server.epoch = "e2"; // it has lost its history, and begun another
+    server.offset = 2;
+    server.handlers.history = ({ channel }) => {
+      const publications = ["newest", "newer"].map((data, i) => ({ data, offset: 2 - i }));
+      return { epoch: "e2", offset: 2, publications: channel.endsWith("/people") ? [] : publications };
+    };
+    await close(1001);
+    await shown(page, ["before", "newer", "newest"]);
+    tell("now");
+    await shown(page, ["before", "newer", "newest", "now"]);
+    const rows = await page.locator("#log li").allTextContents();
+    assert.deepEqual(rows, ["before", RECONNECTED, "newer", "newest", "now"]);
   });
 
   it("waits as long as chance says before it comes back to a server that sent it away", async () => {
@@ -163,47 +212,59 @@ describe("the chat page on a line that dies without a word", () => {
   });
 
   it("says so when the server has lost messages", async () => {
-    const { page, answer, close } = await openSilent();
+    const { page, server, tell, close } = await openSilent();
+    const lost = page.locator("#log .gap", { hasText: "The server lost messages here" });
 
-    await close(1012);
-    await page.locator("#log .gap").waitFor();
-    await answer("after");
+    await close(3010);
+    await lost.waitFor();
+    tell("after");
     await shown(page, ["after"]);
+    server.socket.push("test", { unsubscribe: { code: 2500, reason: "insufficient state" } });
+    await eventually(async () => assert.equal(await lost.count(), 2));
+    tell("later");
+    await shown(page, ["after", "later"]);
     await close(1001);
     await page.locator("#log .gap", { hasText: RECONNECTED }).waitFor();
-    const rows = await page.locator("#log li").allTextContents();
-    assert.deepEqual(rows, ["The server lost messages here", "after", RECONNECTED]);
   });
 
+  const keyOf = ({ parameters }) => parameters.idempotency_key;
   const shown = (page, expected) => eventually(async () => assert.deepEqual(await texts(page), expected));
 
   // A page whose clock (performance.now) only the test moves, in front of a server that takes messages
-  // and answers when the test says so.
-  async function openSilent() {
+  // and says nothing to them.
+  async function openSilent(connected = {}) {
     const page = await openPage(stage.browser, "about:blank", {
       script: () => {
         window.now = 1000;
         performance.now = () => window.now;
       },
     });
-    const received = [];
-    let socket;
+    const server = new ChannelServer();
+    const { connect, publish } = server.handlers;
 
-    await page.routeWebSocket("**/ws", (next) => {
-      socket = next;
-      socket.onMessage((data) => received.push(data));
+    server.handlers.connect = () => ({ ...connect(), ...connected });
+    server.handlers.publish = (parameters) => (parameters.channel === "test" ? SILENCE : publish(parameters));
+    await page.routeWebSocket("**/connection/websocket", (route) => {
+      const socket = server.attach({
+        send: (text) => route.send(text),
+        close: (code, reason) => route.close({ code, reason }),
+      });
+      route.onMessage((data) => socket.receive(data));
     });
-    await page.goto(stage.gateway.url);
+    await page.goto(`${stage.gateway.url}/?channel=test`);
     await stateIs(page, "Connected");
+    await eventually(async () => assert.equal(server.asked("history").length, 2)); // of the room, and of names
     return {
       page,
-      received,
-      answer: (data) => socket.send(data),
+      server,
+      // Somebody else says something.
+      tell: (data) => server.socket.push("test", { pub: { data, offset: ++server.offset } }),
       // Resolves when the page has come back.
       async close(code) {
-        const closed = socket;
-        await closed.close({ code });
-        await eventually(async () => assert.ok(socket !== closed));
+        const count = server.asked("subscribe").length;
+        server.socket.isOpen = false;
+        server.socket.close(code);
+        await eventually(async () => assert.ok(server.asked("subscribe").length >= count + 2));
       },
     };
   }

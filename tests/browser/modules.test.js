@@ -24,15 +24,15 @@ describe("the page's modules", () => {
     );
 
   it("derives the socket's address from the page's own", async () => {
-    const addresses = await call("connection.js", "socketUrl", [
-      ["http://example.org/", ""],
-      ["https://example.org:8443/a/b/index.html?x=1#y", "?x=1&channel=a%20b%26c"],
-      ["https://[::1]/chat/", "?channel="],
+    const addresses = await call("gateway.js", "socketUrl", [
+      ["http://example.org/"],
+      ["https://example.org:8443/a/b/index.html?x=1&channel=a#y"],
+      ["https://[::1]/chat/"],
     ]);
     assert.deepEqual(addresses, [
-      "ws://example.org/ws",
-      "wss://example.org:8443/a/b/ws?channel=a%20b%26c",
-      "wss://[::1]/chat/ws",
+      "ws://example.org/connection/websocket",
+      "wss://example.org:8443/a/b/connection/websocket",
+      "wss://[::1]/chat/connection/websocket",
     ]);
   });
 
@@ -114,5 +114,82 @@ describe("the page's modules", () => {
     ]);
     const lines = `${"x\n".repeat(11)}x…`;
     assert.deepEqual(excerpts, [null, null, `${"x".repeat(750)}…`, lines, `${"x".repeat(749)}…`]);
+  });
+
+  it("finds the channel beside a room's, for the same users", async () => {
+    const channels = {
+      lobby: "lobby/people",
+      "chat:room": "chat:room/people",
+      "room#ann,bob": "room/people#ann,bob",
+      "a#b#c": "a#b/people#c",
+      "$closed": "$closed/people",
+      "#ann": null,
+      "news:#ann": null,
+      [`${"é".repeat(124)}`]: `${"é".repeat(124)}/people`,
+      [`${"é".repeat(125)}`]: null,
+    };
+    const beside = await call("people.js", "peopleChannel", Object.keys(channels).map((channel) => [channel]));
+    assert.deepEqual(beside, Object.values(channels));
+  });
+
+  it("reads what the channel protocol brings: objects, other clients' text, and bytes", async () => {
+    const chat = { carillon: "chat", id: "x", name: "Ada", text: "t", time: 0 };
+    const parsed = await call("message.js", "parseMessage", [
+      [chat],
+      [JSON.stringify(chat)],
+      [{ carillon: "chat" }],
+      [[1, null]],
+      [null],
+      ["AQIDBA==", { kind: "binary" }],
+      ["AQIDBA==", { kind: "text" }],
+      ["", { kind: "binary" }],
+      [{ long: "x".repeat(65_536) }],
+    ]);
+    const read = { kind: "chat", id: "x", name: "Ada", text: "t", time: 0 };
+    assert.deepEqual(parsed.slice(0, 8), [
+      read,
+      read,
+      { kind: "text", text: '{"carillon":"chat"}' },
+      { kind: "text", text: "[1,null]" },
+      { kind: "text", text: "null" },
+      { kind: "binary", size: 4 },
+      { kind: "text", text: "AQIDBA==" },
+      { kind: "binary", size: 0 },
+    ]);
+    assert.match(parsed[8].note, /^The first 65,536 of 65,547/);
+  });
+
+  it("leaves room for an image beside the longest text, whatever it is made of", async () => {
+    for (const character of ["x", "\u0001", "€"]) {
+      const text = `.${character.repeat(2998)}.`;
+      const channel = character.repeat(80);
+      const [room] = await call("message.js", "roomForImage", [[64 * 1024, text, channel]]);
+      const image = `data:image/webp;base64,${"A".repeat(room - 23)}`;
+      const [{ raw, id }] = await call("message.js", "createMessage", [[character.repeat(40), text, image]]);
+      const command = { id: 2 ** 31, publish: { channel, data: JSON.parse(raw), idempotency_key: id } };
+      const size = Buffer.byteLength(JSON.stringify(command));
+      assert.ok(size <= 64 * 1024 && size > 63 * 1024 - 512, `${size} bytes`);
+    }
+  });
+
+  it("reads the size of images before anything is decoded", async () => {
+    const webp = (type, ...bytes) => [...Buffer.from(`RIFF....WEBP${type}`), 0, 0, 0, 0, ...bytes];
+    const images = [
+      ["webp", webp("VP8 ", 0, 0, 0, 0x9d, 1, 0x2a, 0x40, 1, 0xf0, 0), [320, 240]],
+      ["webp", webp("VP8L", 0x2f, 0x3f, 0xc1, 0x3b, 0), [320, 240]],
+      ["webp", webp("VP8X", 0, 0, 0, 0, 0x3f, 1, 0, 0xef, 0, 0, 0), [320, 240]],
+      ["webp", webp("VP8X", 2, 0, 0, 0, 0x3f, 1, 0, 0xef, 0, 0, 0), null], // moves
+      ["webp", webp("VP8 "), null],
+      ["webp", [], null],
+      ["jpeg", [0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xc2, 0, 17, 8, 0, 240, 1, 64, 3], [320, 240]],
+      ["jpeg", [0xff, 0xd8, 0xff, 0xe0, 0xff, 0xff], null],
+      ["jpeg", [0xff, 0xd8, 0xff, 0xda, 0, 4, 0, 0], null],
+      ["jpeg", [0x89, 0x50], null],
+    ];
+    const sizes = await page.evaluate(async (images) => {
+      const { sizeOf } = await import("./image.js");
+      return images.map(([type, bytes]) => sizeOf(type, new Uint8Array(bytes)));
+    }, images);
+    assert.deepEqual(sizes, images.map(([, , size]) => size));
   });
 });

@@ -11,11 +11,17 @@ import {
 const DESK = { width: 1024, height: 720 };
 const PHONE = { viewport: { width: 320, height: 568 }, hasTouch: true, deviceScaleFactor: 2 };
 
+// Resolves when it has been said, whoever listens.
+async function sayAside(client, message) {
+  client.send(message);
+  await eventually(async () => assert.ok(client.received.includes(message)));
+}
+
 describe("using the chat page", () => {
   const stage = useStage();
 
   it("tells a screen reader what is what", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
+    const page = await openChat(stage.browser, stage.url);
     const log = page.getByRole("log", { name: "Messages" });
 
     assert.equal(await log.getAttribute("aria-live"), "polite");
@@ -36,8 +42,8 @@ describe("using the chat page", () => {
   });
 
   it("has no horizontal scroll at a width of 320 px, whatever people write", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, { ...PHONE, name: "N".repeat(40) });
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url, { ...PHONE, name: "N".repeat(40) });
+    const client = await connectClient(stage.gateway, stage.query);
     const long = "unbreakable".repeat(60);
 
     await say(page, long, "short");
@@ -67,7 +73,7 @@ describe("using the chat page", () => {
         window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`),
       );
     });
-    const response = await page.goto(stage.gateway.url);
+    const response = await page.goto(stage.url);
     const policy = response.headers()["content-security-policy"] ?? "";
     assert.match(policy, /script-src 'self'/);
     assert.doesNotMatch(policy, /unsafe/);
@@ -80,19 +86,22 @@ describe("using the chat page", () => {
 
   for (const colorScheme of ["light", "dark"]) {
     it(`has the contrast of WCAG AA in ${colorScheme} colours`, async () => {
-      const page = await openChat(stage.browser, stage.gateway.url, { colorScheme, reducedMotion: "reduce" });
-      const client = await connectClient(stage.gateway);
+      const page = await openChat(stage.browser, stage.url, { colorScheme, reducedMotion: "reduce" });
+      const client = await connectClient(stage.gateway, stage.query);
 
-      await page.evaluate(() => window.dispatchEvent(new Event("online"))); // leaves a gap
-      await page.locator("#log .gap").waitFor();
       await say(page, "mine", "long ".repeat(500));
+      await page.context().setOffline(true);
+      await stateIs(page, "Offline");
+      await sayAside(client, "meanwhile");
+      await page.context().setOffline(false);
+      await page.locator("#log .gap", { hasText: "While you were away: 1 message" }).waitFor();
       client.send("foreign");
       client.send(Buffer.alloc(4));
       client.send("");
       client.send("long ".repeat(500));
       // Names enough to meet every hue.
       for (let i = 0; i < 40; i++) client.send(chatMessage("theirs", { name: `Name ${i}` }));
-      await eventually(async () => assert.equal(await page.locator("#log li").count(), 47));
+      await eventually(async () => assert.equal(await page.locator("#log li").count(), 48));
       await say(page, "too long ".repeat(2000));
       await page.getByRole("alert").filter({ hasText: "too long" }).waitFor();
       const hues = await page.locator("#log li[data-hue]").evaluateAll((rows) => rows.map((r) => r.dataset.hue));
@@ -103,7 +112,7 @@ describe("using the chat page", () => {
   }
 
   it("moves nothing for those who want reduced motion", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, { reducedMotion: "reduce" });
+    const page = await openChat(stage.browser, stage.url, { reducedMotion: "reduce" });
 
     await say(page, "calm");
     await shows(page, ["calm"]);
@@ -111,13 +120,22 @@ describe("using the chat page", () => {
   });
 
   it("has fields that a finger finds, and that iOS does not zoom in on", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url, PHONE);
+    const page = await openChat(stage.browser, stage.url, PHONE);
+    const areEasy = async () => {
+      for (const field of await page.locator("input:visible, textarea:visible, button:visible, .panel a:visible").all()) {
+        const what = await field.evaluate((element) => element.id || element.className || element.textContent);
+        assert.ok((await field.boundingBox()).height >= 40, what);
+        assert.ok(parseFloat(await field.evaluate((element) => getComputedStyle(element).fontSize)) >= 16, what);
+      }
+    };
 
-    for (const field of await page.locator("input, textarea, button:visible").all()) {
-      const what = await field.evaluate((element) => element.id || element.className);
-      assert.ok((await field.boundingBox()).height >= 40, what);
-      assert.ok(parseFloat(await field.evaluate((element) => getComputedStyle(element).fontSize)) >= 16, what);
-    }
+    await areEasy();
+    await page.getByRole("button", { name: "Room: " }).click();
+    await page.locator("#rooms").waitFor();
+    await areEasy();
+    await page.keyboard.press("Escape");
+    await page.locator("#rooms").waitFor({ state: "hidden" });
+    assert.equal(await page.evaluate(() => document.activeElement.className), "room");
   });
 
   // CARILLON_SCREENSHOTS names a folder for those who want to look.
@@ -129,8 +147,8 @@ describe("using the chat page", () => {
   })) {
     it(`is worth looking at (${name})`, async () => {
       const person = { ...options, name: "Grace", reducedMotion: "reduce" };
-      const page = await openChat(stage.browser, stage.gateway.url, person);
-      const client = await connectClient(stage.gateway);
+      const page = await openChat(stage.browser, stage.url, person);
+      const client = await connectClient(stage.gateway, stage.query);
       const folder = process.env.CARILLON_SCREENSHOTS;
       const minutesAgo = (minutes) => Date.now() - minutes * 60_000;
       const rows = (count) =>
@@ -146,16 +164,43 @@ describe("using the chat page", () => {
       await page.context().setOffline(true);
       await stateIs(page, "Offline");
       await say(page, "Until a quarter past?");
+      await sayAside(client, chatMessage("Rehearsal is at eleven: https://example.org/rota", { name: "Łukasz" }));
       await page.context().setOffline(false);
-      await rows(7);
+      await rows(8);
       client.send("a line of another program, as it came");
       client.send(Buffer.alloc(512));
       client.send(chatMessage("שלום לכולם", { name: "נועה" }));
       client.send(chatMessage("See https://example.org/a/rather/long/address/that/breaks?or=other", { name: "Ada" }));
-      await rows(11);
+      await rows(12);
       assert.equal(await page.evaluate(() => document.documentElement.scrollHeight - innerHeight), 0);
       await page.screenshot({ path: folder && path.join(folder, `${name}.png`) });
+      await page.getByRole("button", { name: "Room: " }).click();
+      await page.screenshot({ path: folder && path.join(folder, `${name}-rooms.png`) });
       client.close();
+    });
+  }
+
+  for (const [name, options] of Object.entries({
+    "right-to-left": { colorScheme: "light", viewport: DESK },
+    "right-to-left-phone": { ...PHONE, colorScheme: "dark", viewport: { width: 390, height: 844 } },
+  })) {
+    it(`is worth looking at (${name})`, async () => {
+      const url = `${stage.gateway.url}/?channel=${encodeURIComponent("מגדל הפעמונים")}-${name}`;
+      const page = await openChat(stage.browser, url, { ...options, name: "נועה", reducedMotion: "reduce" });
+      const other = await openChat(stage.browser, url, { name: "ليلى" });
+      const folder = process.env.CARILLON_SCREENSHOTS;
+
+      await say(other, "مساء الخير! من يدق الأجراس غدا؟", "انظروا https://example.org/rota?day=1 قبل الظهر");
+      await say(page, "אני יכולה. הגדול קודם, ואחר כך כל השאר", "And in English, too.");
+      await eventually(async () => assert.equal(await page.locator("#log li .mark").count(), 2));
+      await other.getByRole("textbox", { name: "Message" }).fill("…");
+      await page.getByText(" is typing…").waitFor();
+      await page.screenshot({ path: folder && path.join(folder, `${name}.png`) });
+      await page.getByRole("button", { name: "2 here" }).click();
+      await eventually(async () => {
+        assert.deepEqual(await page.locator("#people-list li").allTextContents(), ["נועה (you)", "ليلى"]);
+      });
+      await page.screenshot({ path: folder && path.join(folder, `${name}-people.png`) });
     });
   }
 });

@@ -56,8 +56,9 @@ async function createCertificate() {
   return { key: stdout, cert: stdout };
 }
 
-// A line that can go dead in one direction or in both, and be cut.
-export async function startLine(gateway) {
+// A line that can go dead in one direction or in both, be cut, and lead elsewhere.
+export async function startLine(first) {
+  let gateway = first;
   let isMuted = false;
   const alive = new Set();
   const server = net.createServer((socket) => {
@@ -80,6 +81,8 @@ export async function startLine(gateway) {
       isMuted = false;
       for (const socket of sockets) socket.destroy();
     },
+    // New connections go to another gateway.
+    lead: (next) => (gateway = next),
     stop,
   };
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 
 import { start } from "../lib/gateway.js";
+import { Redis } from "../lib/redis.js";
 import { startLine } from "./proxy.js";
 import {
   connectClient, eventually, launchBrowser, openChat, openPage, say, shows, startRestartable, stateIs, texts,
@@ -24,8 +25,6 @@ describe("the chat page's connection", () => {
   });
 
   after(() => browser?.close());
-
-  const idsOf = (client) => client.received.map((data) => JSON.parse(data).id);
 
   it("comes back after a restart, with what was written meanwhile, in order and once", async () => {
     gateway = await startRestartable();
@@ -52,12 +51,52 @@ describe("the chat page's connection", () => {
     assert.deepEqual(client.received.map((data) => JSON.parse(data).text), waiting);
 
     await say(grace, "welcome back");
-    await shows(ada, ["before", ...waiting, "welcome back"]);
+    for (const page of [ada, grace]) await shows(page, ["before", ...waiting, "welcome back"]);
     assert.equal(client.received.length, 4);
     client.close();
   });
 
-  it("sends a message of unknown fate again under its id, and everybody shows it once", async () => {
+  it("loses nothing when one of two gateways is killed while people talk", async () => {
+    const redis = await Redis.start();
+    const args = ["--bus", redis.url, "--message-rate", "0"];
+    const [doomed, other] = await Promise.all([start({ args }), start({ args })]);
+    const line = await startLine(doomed);
+    gateway = other;
+
+    const ada = await openChat(browser, line.url, { name: "Ada" });
+    const grace = await openChat(browser, line.url, { name: "Grace" });
+    const ben = await openChat(browser, other.url, { name: "Ben" });
+    await say(ada, "before");
+    for (const page of [ada, grace, ben]) await shows(page, ["before"]);
+
+    // All talk, and amid it the gateway of two of them dies.
+    const talk = async (page, name) => {
+      for (let i = 0; i < 30; i++) await say(page, `${name} ${i}`);
+    };
+    const talking = Promise.all([talk(ada, "Ada"), talk(ben, "Ben")]);
+    await eventually(async () => assert.ok((await texts(grace)).length > 10));
+    line.lead(other);
+    await doomed.kill();
+    await talking;
+
+    const count = async (page) => assert.equal((await texts(page)).length, 61);
+    for (const page of [ada, grace, ben]) await eventually(() => count(page));
+    const expected = await texts(ben);
+    for (const name of ["Ada", "Ben"]) {
+      const said = expected.filter((text) => text.startsWith(name));
+      assert.deepEqual(said, Array.from({ length: 30 }, (_, i) => `${name} ${i}`));
+    }
+    for (const page of [ada, grace]) await shows(page, expected);
+    await ada.locator("#log li.own").nth(30).getByRole("img", { name: "Delivered" }).waitFor();
+    assert.equal(await grace.locator("#log .gap", { hasText: "may be missing" }).count(), 0);
+    await line.stop();
+    for (const context of browser.contexts()) await context.close();
+    await other.stop();
+    await redis.stop();
+    gateway = null;
+  });
+
+  it("sends a message of unknown fate again, and it is delivered once", async () => {
     gateway = await start();
     const line = await startLine(gateway);
     const client = await connectClient(gateway);
@@ -73,14 +112,13 @@ describe("the chat page's connection", () => {
     line.cut();
     await shows(sender, ["did you get this?", "and this?"]);
     assert.equal(await sender.locator("#log li.own").count(), 2);
-    await eventually(async () => assert.equal(client.received.length, 4));
-    const [first, second, ...again] = idsOf(client);
-    assert.deepEqual(again, [first, second]);
+    await sender.locator("#log li.own").last().getByRole("img", { name: "Delivered" }).waitFor();
 
     await say(reader, "yes, once");
     for (const page of [sender, reader]) {
       await shows(page, ["did you get this?", "and this?", "yes, once"]);
     }
+    assert.equal(client.received.length, 3);
     client.close();
     await line.stop();
   });
@@ -106,7 +144,7 @@ describe("the chat page's connection", () => {
     let attempts = 0;
     let isDown = true;
 
-    await page.routeWebSocket("**/ws", (socket) => {
+    await page.routeWebSocket("**/connection/websocket", (socket) => {
       attempts++;
       if (isDown) socket.close({ code: 1013 });
       else socket.connectToServer();
@@ -141,25 +179,49 @@ describe("the chat page's connection", () => {
       },
     });
 
-    await page.routeWebSocket("**/ws", (socket) => socket.close({ code: 1013 }));
+    await page.routeWebSocket("**/connection/websocket", (socket) => socket.close({ code: 1013 }));
     await page.goto(gateway.url);
     await page.waitForFunction(() => window.delays.length >= 8);
     const delays = await page.evaluate(() => window.delays.slice(0, 8));
     assert.deepEqual(delays, [125, 250, 500, 1000, 2000, 4000, 5000, 5000]);
   });
 
-  it("tells the user that the server closed for its policy, and waits for the user", async () => {
-    gateway = await start({ args: ["--message-rate", "1", "--message-burst", "10"] });
+  it("says in the end all that was too much at once, in order and once", async () => {
+    gateway = await start({ args: ["--message-rate", "1", "--message-burst", "30"] });
     const page = await openChat(browser, gateway.url);
+    const client = await connectClient(gateway);
+    const flood = Array.from({ length: 40 }, (_, i) => `flood ${i}`);
 
-    await page.evaluate(() => {
-      for (let i = 0; i < 40; i++) {
-        document.getElementById("text").value = `flood ${i}`;
+    await page.evaluate((flood) => {
+      for (const text of flood) {
+        document.getElementById("text").value = text;
         document.getElementById("form").requestSubmit();
       }
+    }, flood);
+    await shows(page, flood);
+    await eventually(async () => assert.equal(client.received.length, flood.length));
+    assert.deepEqual(client.received.map((data) => JSON.parse(data).text), flood);
+    client.close();
+  });
+
+  it("tells the user that the server closed for good, and waits for the user", async () => {
+    gateway = await start();
+    const page = await openPage(browser, "about:blank");
+    let close;
+
+    await page.routeWebSocket("**/connection/websocket", (socket) => {
+      socket.connectToServer();
+      close = () => socket.close({ code: 3503, reason: "force disconnect" });
     });
-    await page.getByRole("alert").filter({ hasText: "The server closed the connection (" }).waitFor();
+    await page.goto(gateway.url);
+    await stateIs(page, "Connected");
+    close();
+    await page
+      .getByRole("alert")
+      .filter({ hasText: "The server closed the connection (force disconnect)." })
+      .waitFor();
     await stateIs(page, "Offline");
+    await say(page, "let me in");
 
     // Neither the network's return nor a look at the page is the user's word.
     const sockets = [];
@@ -169,8 +231,27 @@ describe("the chat page's connection", () => {
       document.dispatchEvent(new Event("visibilitychange"));
     });
     assert.equal(sockets.length, 0);
+    assert.equal(await page.getByRole("status").textContent(), "Offline");
     await page.getByRole("button", { name: "Connect again" }).click();
-    await eventually(async () => assert.equal(sockets.length, 1));
+    await shows(page, ["let me in"]);
+    assert.equal(await page.getByRole("alert").filter({ hasText: "The server" }).count(), 0);
+  });
+
+  it("says plainly that this server takes no strangers", async () => {
+    gateway = await start({ args: ["--allow-anonymous", "off"] });
+    const page = await openPage(browser, gateway.url);
+
+    await page.getByRole("alert").filter({ hasText: "lets in only people whom it knows" }).waitFor();
+    await stateIs(page, "Offline");
+    await page.getByRole("button", { name: "Connect again" }).waitFor();
+  });
+
+  it("says plainly that a room is closed to strangers", async () => {
+    gateway = await start({ args: ["--allow-subscribe-for-anonymous=off"] });
+    const page = await openChat(browser, gateway.url);
+
+    await page.getByRole("alert").filter({ hasText: "You may not enter this room." }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "here" }).count(), 0);
   });
 
   it("does not send a message again that is too long for the server, and sends the others in order", async () => {

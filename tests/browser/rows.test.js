@@ -13,8 +13,8 @@ describe("the rows of the chat page", () => {
   it("keeps markup in names and texts as text", async () => {
     const name = "<img src=x onerror=alert(1)>";
     const text = "<script>alert(1)</script> <b>bold</b> &amp; ${1}";
-    const one = await openChat(stage.browser, stage.gateway.url, { name });
-    const two = await openChat(stage.browser, stage.gateway.url);
+    const one = await openChat(stage.browser, stage.url, { name });
+    const two = await openChat(stage.browser, stage.url);
 
     await say(one, text);
     await shows(two, [text]);
@@ -24,8 +24,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("shows other programs' text as it came, and says how big bytes are", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
     const foreign = [
       "plain words",
       '{"carillon":"chat"}',
@@ -51,8 +51,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("folds a long text, and shows all of it to those who ask", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
     const whole = "🔔".repeat(16 * 1024); // all that the gateway takes: 64 KiB
     const text = page.locator("#log .text");
 
@@ -66,8 +66,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("leaves a reader who has unfolded the newest text where the text begins", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     client.send(chatMessage("line\n".repeat(200)));
     await page.getByRole("button", { name: "Show all" }).click();
@@ -78,8 +78,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("says so where a message has nothing to show", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     client.send(chatMessage(" \u200b\n"));
     client.send("");
@@ -91,8 +91,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("takes the disguise off a name", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     client.send(chatMessage("hi", { name: " A\u202ed\u200b\u0000a\ufeff\n " }));
     await shows(page, ["hi"]);
@@ -101,8 +101,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("names a sender once for messages that follow each other", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
     const time = Date.now();
     const send = (name, minute) =>
       client.send(chatMessage(`${name} ${minute}`, { name, time: time + minute * 60_000 }));
@@ -130,8 +130,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("puts name and text on the same side, whichever way they are written", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     client.send(chatMessage("שלום", { name: "A rather long name" }));
     client.send(chatMessage("Hello, everybody who is here today", { name: "נועה" }));
@@ -150,7 +150,7 @@ describe("the rows of the chat page", () => {
 
   it("gives messages of another day their date, and today's when the day is over", async () => {
     const page = await openPage(stage.browser, "about:blank");
-    const client = await connectClient(stage.gateway);
+    const client = await connectClient(stage.gateway, stage.query);
     const now = new Date(2024, 5, 3, 23, 58, 0);
     const times = () =>
       page.locator("#log time").evaluateAll((lines) =>
@@ -158,7 +158,7 @@ describe("the rows of the chat page", () => {
       );
 
     await page.clock.install({ time: now });
-    await page.goto(stage.gateway.url);
+    await page.goto(stage.url);
     await stateIs(page, "Connected");
     client.send(chatMessage("yesterday", { name: "Ada", time: now - 86_400_000 }));
     client.send(chatMessage("today", { name: "Grace", time: Number(now) }));
@@ -174,8 +174,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("stays at the end when the composer takes room", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     for (let i = 0; i < 50; i++) client.send(chatMessage(`message ${i}`));
     await eventually(async () => assert.equal((await texts(page)).at(-1), "message 49"));
@@ -191,8 +191,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("takes a burst of 5,000 messages in order and keeps its rows bounded", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
 
     for (let i = 0; i < 5000; i++) client.send(chatMessage(`message ${i}`));
     await eventually(async () => assert.equal((await texts(page)).at(-1), "message 4999"));
@@ -207,8 +207,8 @@ describe("the rows of the chat page", () => {
   });
 
   it("leaves a reader who has scrolled up in peace", async () => {
-    const page = await openChat(stage.browser, stage.gateway.url);
-    const client = await connectClient(stage.gateway);
+    const page = await openChat(stage.browser, stage.url);
+    const client = await connectClient(stage.gateway, stage.query);
     const send = (from, to) => {
       for (let i = from; i < to; i++) client.send(chatMessage(`message ${i}`));
     };

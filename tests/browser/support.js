@@ -16,16 +16,25 @@ const POLL_MS = 20;
 const START_TRIES = 5;
 
 // For the body of a `describe`: a gateway, started with `options`, and a browser for all of its tests.
-// Nobody whom a test has brought in is there in the next one.
+// Nobody whom a test has brought in is there in the next one, which is held in a room of its own
+// (`stage.url`, `stage.query`): rooms remember.
 export function useStage(options) {
-  const stage = {};
+  const stage = { room: 0 };
+
+  const setRoom = (room) => {
+    stage.room = room;
+    stage.query = `?channel=test-${room}`;
+    stage.url = `${stage.gateway.url}/${stage.query}`;
+  };
 
   before(async () => {
     stage.gateway = await start(options);
     stage.browser = await launchBrowser();
+    setRoom(1);
   });
   afterEach(async () => {
     for (const context of stage.browser.contexts()) await context.close();
+    setRoom(stage.room + 1);
   });
   after(async () => {
     await stage.browser?.close();

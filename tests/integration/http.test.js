@@ -305,6 +305,20 @@ describe("the page", () => {
     });
   }
 
+  it("is told of its gateway", async () => {
+    const other = await start({ args: ["--lobby", 'a "quoted" foyer', "--max-message-size", "1K"] });
+    try {
+      const read = (gateway) => fetch(`http://127.0.0.1:${gateway.port}/chat.json`);
+      const response = await read(gateway);
+      assert.equal(response.headers.get("content-type"), "application/json");
+      assert.equal(response.headers.get("cache-control"), "no-store");
+      assert.deepEqual(await response.json(), { lobby: "lobby", messageLimit: 65536 });
+      assert.deepEqual(await (await read(other)).json(), { lobby: 'a "quoted" foyer', messageLimit: 1024 });
+    } finally {
+      await other.stop();
+    }
+  });
+
   it("is not sent again to those who have it", async () => {
     const { headers } = await get("/main.js");
     const again = await get("/main.js", { "If-None-Match": headers.etag });

@@ -65,12 +65,21 @@ static bool is_kept(const struct place *place, const struct identities *kept,
            identities_have(kept, message->publisher, message->sequence);
 }
 
+/* True where both sides took messages with one key. */
+static bool is_repeat(const struct place *place, const struct message *message)
+{
+    uint64_t offset;
+
+    return message->key.size > 0 &&
+           key_table_find(&place->keys, message->key, place->shard->now_ms, &offset);
+}
+
 /* The publisher's later messages may be there already, so that its count does not tell. */
 static void publish(struct place *place, struct identities *kept, const struct message *stray)
 {
     struct message *message;
 
-    if (is_kept(place, kept, stray))
+    if (is_kept(place, kept, stray) || is_repeat(place, stray))
         return;
     message = message_write(&(struct message_draft){
         .kind = stray->kind,
@@ -84,7 +93,7 @@ static void publish(struct place *place, struct identities *kept, const struct m
     message->sequence = stray->sequence;
     identities_add(kept, stray->publisher, stray->sequence);
     metric_add(&place->shard->stats.strays, 1);
-    owner_append(place, NULL, message);
+    owner_append(place, NULL, message, &place->limits);
     message_unref(message);
 }
 

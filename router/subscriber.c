@@ -101,6 +101,16 @@ void subscriber_take(struct place *place, struct shard_link *gateway, const char
         send_missed(place, gateway, from);
 }
 
+void subscriber_deliver_ephemeral(struct place *place, struct message *message)
+{
+    for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next) {
+        struct shard_link *gateway = container_of(at, struct subscriber, link)->gateway;
+
+        if (gateway->capabilities & ROUTER_CAN_EPHEMERAL)
+            send_delivery(place, gateway, message);
+    }
+}
+
 void subscriber_deliver(struct place *place, struct message *message)
 {
     for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next)

@@ -11,12 +11,19 @@
 #include "router/place.h"
 
 static struct histories histories;
+static struct key_tables keys;
 static struct presences presences;
 static struct place *place;
+static const struct router_limits no_limits;
 
 static void on_emptied(struct history *history)
 {
     (void)history;
+}
+
+static void on_keys_emptied(struct key_table *table)
+{
+    (void)table;
 }
 
 static int make_place_of(uint64_t message_limit)
@@ -24,8 +31,9 @@ static int make_place_of(uint64_t message_limit)
     struct history_limits limits = {message_limit, 1000, UINT64_MAX / 2};
 
     histories_init(&histories, &limits, on_emptied);
+    key_tables_init(&keys, 1000, UINT64_MAX / 2, on_keys_emptied);
     presences_init(&presences, UINT64_MAX / 2);
-    place = place_create("room", 4, &histories, &presences);
+    place = place_create("room", 4, &histories, &keys, &presences);
     return 0;
 }
 
@@ -47,6 +55,7 @@ static int drop_place(void **state)
     (void)state;
     place_destroy(place);
     assert_int_equal(histories.memory, 0);
+    assert_int_equal(keys.memory, 0);
     return 0;
 }
 
@@ -59,7 +68,7 @@ static void append(unsigned count)
         message->publisher = 7;
         message->offset = place->history.top + 1;
         message->sequence = 10 * message->offset;
-        place_append(place, message, 0);
+        place_append(place, message, &no_limits, 0);
         message_unref(message);
     }
 }
@@ -74,7 +83,7 @@ static void begin(unsigned count)
 
 static void adopt(struct router_lineage lineage, uint64_t start)
 {
-    place_adopt(place, &lineage, start, &(struct router_producers){NULL, 0});
+    place_adopt(place, &lineage, start, 0, &(struct router_producers){NULL, 0});
 }
 
 /* Checks what the copy is, as "epoch/generation previous/fork offset". */
@@ -199,7 +208,7 @@ static void copy_of_the_same_epoch_is_kept_and_loses_its_title(void **state)
 
     (void)state;
     begin(5);
-    place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 8}, 3,
+    place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 8}, 3, 0,
                 &(struct router_producers){&producer, 1});
     assert_is("A/3 /0 5");
     assert_true(place_start(place) == 0);

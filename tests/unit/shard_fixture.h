@@ -204,6 +204,7 @@ static inline void start_cluster(int routers)
     settings = (struct shard_settings){
         .history = {.message_limit = 5, .ttl_ms = 60000, .memory_limit = 1 << 20},
         .waiting_limit_bytes = 65536,
+        .key_limit_bytes = 65536,
         .place_limit = 1000000,
         .random = next_random,
     };
@@ -250,6 +251,7 @@ static inline int stop_all(void **state)
             kill_router(party);
         assert_int_equal(shard_of(party)->waiting_bytes, 0);
         assert_int_equal(shard_of(party)->histories.memory, 0);
+        assert_int_equal(shard_of(party)->keys.memory, 0);
         assert_int_equal(shard_of(party)->subscription_count, 0);
         assert_int_equal(shard_of(party)->place_bytes, 0);
     }

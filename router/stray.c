@@ -65,13 +65,16 @@ static bool is_kept(const struct place *place, const struct identities *kept,
            identities_have(kept, message->publisher, message->sequence);
 }
 
-/* True where both sides took messages with one key. */
-static bool is_repeat(const struct place *place, const struct message *message)
+/* True where both sides took messages with one key: one is enough. */
+static bool is_repeat(struct place *place, const struct message *message)
 {
     uint64_t offset;
 
-    return message->key.size > 0 &&
-           key_table_find(&place->keys, message->key, place->shard->now_ms, &offset);
+    if (message->key.size == 0 ||
+        !key_table_find(&place->keys, message->key, place->shard->now_ms, &offset))
+        return false;
+    place_note_publisher(place, message, offset);
+    return true;
 }
 
 /* The publisher's later messages may be there already, so that its count does not tell. */

@@ -237,6 +237,74 @@ static void messages_arrive_in_all_frames_that_carry_one(void **state)
     message_unref(placed);
 }
 
+static void assert_limits(const struct router_limits *limits, uint64_t size, uint64_t ttl_ms)
+{
+    assert_true(limits->are_set);
+    assert_true(limits->history_size == size);
+    assert_true(limits->history_ttl_ms == ttl_ms);
+}
+
+static void limits_arrive_and_have_limits_themselves(void **state)
+{
+    struct message *message = make_message(0);
+    struct message *placed = make_message(5);
+
+    (void)state;
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH,
+                                 .publish = {message, 76, true, {true, 10, 5000}}});
+    assert_limits(&frame.publish.limits, 10, 5000);
+    carry(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {placed, {true, 10, 5000}}});
+    assert_limits(&frame.deliver.limits, 10, 5000);
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH,
+                                 .publish = {.message = message, .limits = {.are_set = true}}});
+    assert_limits(&frame.publish.limits, 0, 0);
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message}});
+    assert_false(frame.publish.limits.are_set);
+    message_unref(message);
+    message_unref(placed);
+}
+
+static void ephemeral_messages_arrive_but_in_no_history(void **state)
+{
+    struct message *message = message_create(MESSAGE_JOIN, "\x01node", 5, "", 0);
+    struct buffer bytes = {0};
+
+    (void)state;
+    message->publisher = NODE;
+    message->sequence = 77;
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message}});
+    assert_int_equal(frame.publish.message->kind, MESSAGE_JOIN);
+    assert_string_equal(frame.publish.message->channel, "\x01node");
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
+    assert_int_equal(frame.deliver.message->kind, MESSAGE_JOIN);
+    router_frame_release(&frame);
+    router_frame_append(&bytes,
+                        &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}});
+    assert_int_not_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
+    frame = (struct router_frame){0};
+    buffer_deinit(&bytes);
+    message_unref(message);
+}
+
+static void forgetting_arrives(void **state)
+{
+    (void)state;
+    carry_about("room", (struct router_frame){.kind = FRAME_HISTORY_FORGET,
+                                              .presence_ask = {NODE, true}});
+    assert_true(frame.presence_ask.request == NODE);
+    assert_true(frame.presence_ask.insist);
+    carry_about("room", (struct router_frame){.kind = FRAME_PRESENCE_ASK,
+                                              .presence_ask = {NODE, true}});
+    assert_true(frame.presence_ask.insist);
+    carry_about("room", (struct router_frame){.kind = FRAME_HISTORY_FORGOTTEN,
+                                              .history_forgotten = {NODE}});
+    assert_true(frame.history_forgotten.request == NODE);
+    carry_about("room", (struct router_frame){.kind = FRAME_FORGET,
+                                              .mirrored = {.epoch = "epoch", .offset = 12}});
+    assert_string_equal(frame.mirrored.epoch, "epoch");
+    assert_true(frame.mirrored.offset == 12);
+}
+
 static void message_outlives_its_frame_where_it_is_kept(void **state)
 {
     struct message *message = make_message(5);
@@ -254,10 +322,11 @@ static void message_outlives_its_frame_where_it_is_kept(void **state)
 static void answers_to_publishes_arrive(void **state)
 {
     (void)state;
-    carry_about("room", (struct router_frame){.kind = FRAME_ACK, .ack = {NODE, "epoch", 12}});
+    carry_about("room", (struct router_frame){.kind = FRAME_ACK, .ack = {NODE, "epoch", 12, true}});
     assert_true(frame.ack.sequence == NODE);
     assert_string_equal(frame.ack.epoch, "epoch");
     assert_true(frame.ack.offset == 12);
+    assert_true(frame.ack.is_repeat);
     for (int reason = REASON_MOVED; reason <= REASON_INVALID; reason++) {
         carry_about("room",
                     (struct router_frame){.kind = FRAME_REFUSED,
@@ -391,6 +460,9 @@ int main(void)
         cmocka_unit_test_teardown(subscriptions_arrive_with_their_position, forget_frame),
         cmocka_unit_test_teardown(messages_arrive_in_all_frames_that_carry_one, forget_frame),
         cmocka_unit_test_teardown(message_outlives_its_frame_where_it_is_kept, forget_frame),
+        cmocka_unit_test_teardown(limits_arrive_and_have_limits_themselves, forget_frame),
+        cmocka_unit_test_teardown(ephemeral_messages_arrive_but_in_no_history, forget_frame),
+        cmocka_unit_test_teardown(forgetting_arrives, forget_frame),
         cmocka_unit_test_teardown(answers_to_publishes_arrive, forget_frame),
         cmocka_unit_test_teardown(claims_and_their_answers_arrive, forget_frame),
         cmocka_unit_test_teardown(copies_arrive_with_as_many_producers_as_there_may_be,

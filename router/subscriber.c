@@ -12,7 +12,7 @@ static void send_delivery(struct place *place, struct shard_link *gateway, struc
 {
     metric_add(&place->shard->stats.delivered, 1);
     shard_send_link(place->shard, gateway,
-                    &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
+                    &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
 }
 
 static void count_subscriptions(struct shard *shard, int change)

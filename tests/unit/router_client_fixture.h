@@ -356,7 +356,7 @@ static inline void say_moved(int router, int to)
 
 static inline void say_acked(int router, uint64_t acked, const char *epoch, uint64_t offset)
 {
-    say_about_room(router, (struct router_frame){.kind = FRAME_ACK, .ack = {acked, epoch, offset}});
+    say_about_room(router, (struct router_frame){.kind = FRAME_ACK, .ack = {acked, epoch, offset, false}});
 }
 
 static inline void say_refused(int router, uint64_t refused, enum router_reason reason, int to)
@@ -376,7 +376,7 @@ static inline void deliver_as(int router, uint64_t offset, uint64_t own_sequence
     say(router, &(struct router_frame){.kind = FRAME_DELIVER,
                                        .channel = message->channel,
                                        .channel_size = message->channel_size,
-                                       .deliver = {message}});
+                                       .deliver = {.message = message}});
     message_unref(message);
 }
 

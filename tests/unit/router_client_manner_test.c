@@ -15,7 +15,7 @@ static void deliver_ephemeral(int router, const char *text)
     say(router, &(struct router_frame){.kind = FRAME_DELIVER,
                                        .channel = message->channel,
                                        .channel_size = message->channel_size,
-                                       .deliver = {message}});
+                                       .deliver = {.message = message}});
     message_unref(message);
 }
 

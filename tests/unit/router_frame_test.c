@@ -225,13 +225,13 @@ static void messages_arrive_in_all_frames_that_carry_one(void **state)
     struct message *placed = make_message(5);
 
     (void)state;
-    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {message, 76, true}});
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message, .after = 76, .insist = true}});
     assert_message(frame.publish.message, 0);
     assert_true(frame.publish.after == 76);
     assert_true(frame.publish.insist);
-    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {placed}});
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = placed}});
     assert_message(frame.deliver.message, 5);
-    carry(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {placed}});
+    carry(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = placed}});
     assert_message(frame.deliver.message, 5);
     message_unref(message);
     message_unref(placed);
@@ -244,7 +244,7 @@ static void assert_limits(const struct router_limits *limits, uint64_t size, uin
     assert_true(limits->history_ttl_ms == ttl_ms);
 }
 
-static void limits_arrive_and_have_limits_themselves(void **state)
+static void limits_arrive(void **state)
 {
     struct message *message = make_message(0);
     struct message *placed = make_message(5);
@@ -264,6 +264,28 @@ static void limits_arrive_and_have_limits_themselves(void **state)
     message_unref(placed);
 }
 
+static void limits_beyond_all_bounds_are_the_bounds(void **state)
+{
+    struct message *message = make_message(0);
+    struct buffer bytes = {0};
+    const struct router_limits limits[] = {{true, UINT64_MAX, UINT64_MAX}, {true, 5, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        router_frame_append(&bytes, &(struct router_frame){
+                                        .kind = FRAME_PUBLISH,
+                                        .publish = {.message = message, .limits = limits[i]}});
+        assert_int_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
+        if (i == 0)
+            assert_limits(&frame.publish.limits, ROUTER_SIZE_LIMIT, ROUTER_TTL_LIMIT_MS);
+        else
+            assert_limits(&frame.publish.limits, 0, 0); /* no time to live is no history */
+        router_frame_release(&frame);
+        buffer_deinit(&bytes);
+    }
+    message_unref(message);
+}
+
 static void ephemeral_messages_arrive_but_in_no_history(void **state)
 {
     struct message *message = message_create(MESSAGE_JOIN, "\x01node", 5, "", 0);
@@ -275,11 +297,11 @@ static void ephemeral_messages_arrive_but_in_no_history(void **state)
     carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message}});
     assert_int_equal(frame.publish.message->kind, MESSAGE_JOIN);
     assert_string_equal(frame.publish.message->channel, "\x01node");
-    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
     assert_int_equal(frame.deliver.message->kind, MESSAGE_JOIN);
     router_frame_release(&frame);
     router_frame_append(&bytes,
-                        &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}});
+                        &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
     assert_int_not_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
     frame = (struct router_frame){0};
     buffer_deinit(&bytes);
@@ -311,7 +333,7 @@ static void message_outlives_its_frame_where_it_is_kept(void **state)
     struct message *kept;
 
     (void)state;
-    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
     kept = message_ref(frame.deliver.message);
     router_frame_release(&frame);
     assert_memory_equal(kept->data, message->data, 3);
@@ -388,7 +410,7 @@ static void copies_arrive_with_as_many_producers_as_there_may_be(void **state)
     assert_true(frame.take.offset == 12);
 
     carry_about("room", (struct router_frame){.kind = FRAME_GIVEN,
-                                              .given = {7, lineage, true, 41, {producers, 2}}});
+                                              .given = {7, lineage, true, 41, {producers, 2}, 40}});
     assert_true(frame.given.claim == 7);
     assert_lineage(&frame.given.lineage);
     assert_true(frame.given.has_title);
@@ -460,7 +482,8 @@ int main(void)
         cmocka_unit_test_teardown(subscriptions_arrive_with_their_position, forget_frame),
         cmocka_unit_test_teardown(messages_arrive_in_all_frames_that_carry_one, forget_frame),
         cmocka_unit_test_teardown(message_outlives_its_frame_where_it_is_kept, forget_frame),
-        cmocka_unit_test_teardown(limits_arrive_and_have_limits_themselves, forget_frame),
+        cmocka_unit_test_teardown(limits_arrive, forget_frame),
+        cmocka_unit_test_teardown(limits_beyond_all_bounds_are_the_bounds, forget_frame),
         cmocka_unit_test_teardown(ephemeral_messages_arrive_but_in_no_history, forget_frame),
         cmocka_unit_test_teardown(forgetting_arrives, forget_frame),
         cmocka_unit_test_teardown(answers_to_publishes_arrive, forget_frame),

@@ -87,7 +87,7 @@ static void frame_cut_short_is_refused(void **state)
                                     .kind = FRAME_GIVEN,
                                     .channel = "room",
                                     .channel_size = 4,
-                                    .given = {7, {"epoch", 1, "", 0, 9}, true, 3, {&producer, 1}}});
+                                    .given = {7, {"epoch", 1, "", 0, 9}, true, 3, {&producer, 1}, 0}});
     for (size_t size = 1; size < bytes.size; size++)
         assert_int_equal(read_bytes(bytes.data, size, &frame), UV_EPROTO);
     buffer_deinit(&bytes);

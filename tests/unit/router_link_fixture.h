@@ -165,7 +165,7 @@ static inline void append_publish(struct buffer *bytes, uint64_t number, size_t 
     append_frame(bytes, &(struct router_frame){.kind = FRAME_PUBLISH,
                                                .channel = "room",
                                                .channel_size = 4,
-                                               .publish = {message, number - 1, true}});
+                                               .publish = {.message = message, .after = number - 1, .insist = true}});
     message_unref(message);
     memory_free(data);
 }

@@ -150,7 +150,7 @@ static inline void publish_as(int gateway, int router, const char *channel, uint
     message->publisher = processes[gateway].id;
     message->sequence = sequence;
     put_frame(gateway, router,
-              &(struct router_frame){.kind = FRAME_PUBLISH, .publish = {message, after, false}});
+              &(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message, .after = after, .insist = false}});
     message_unref(message);
     settle();
 }

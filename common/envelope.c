@@ -8,7 +8,6 @@
 #include "common/protobuf_field.h"
 #include "common/utf8.h"
 
-
 /* The numbers of the fields in proto/bus.proto. */
 enum { CHANNEL = 1, EPOCH, OFFSET, TIME_MS, PUBLISHER, SEQUENCE, KIND, DATA, KEY, ORIGIN };
 
@@ -173,7 +172,8 @@ static bool is_place(const struct envelope *envelope)
 static bool is_good(const struct envelope *envelope, size_t data_limit)
 {
     return channel_name_is_on_bus(envelope->channel, envelope->channel_size) &&
-           envelope->offset < MESSAGE_OFFSET_LIMIT && envelope->publisher != 0 && is_data(envelope, data_limit) && is_place(envelope) &&
+           envelope->offset < MESSAGE_OFFSET_LIMIT && envelope->publisher != 0 &&
+           is_data(envelope, data_limit) && is_place(envelope) &&
            envelope->key.size <= MESSAGE_KEY_LIMIT && envelope->origin.size <= MESSAGE_ORIGIN_LIMIT;
 }
 
@@ -202,8 +202,7 @@ int envelope_read(const void *bytes, size_t size, size_t data_limit, struct mess
     struct envelope envelope = {0};
 
     if (size == 0 || (size > ENVELOPE_EXTRA_LIMIT && size - ENVELOPE_EXTRA_LIMIT > data_limit) ||
-        !read_fields(&envelope, at, at + size) ||
-        !is_good(&envelope, data_limit))
+        !read_fields(&envelope, at, at + size) || !is_good(&envelope, data_limit))
         return UV_EPROTO;
     *message = to_message(&envelope);
     return 0;

@@ -24,13 +24,13 @@
 #define ROUTER_MESSAGE_LIMIT  ((size_t)64 * 1024 * 1024) /* of data, whatever a node's own limit */
 /* How long the key of a message is known. */
 #define ROUTER_KEY_WINDOW_MS ((uint64_t)5 * 60 * 1000)
-#define ROUTER_CLIENT_LIMIT   64                         /* bytes of a client's id, */
-#define ROUTER_USER_LIMIT     255
-#define ROUTER_INFO_LIMIT     4096
+#define ROUTER_CLIENT_LIMIT  64 /* bytes of a client's id, */
+#define ROUTER_USER_LIMIT    255
+#define ROUTER_INFO_LIMIT    4096
 #define ROUTER_SIZE_LIMIT    ((uint64_t)1000000) /* messages of a channel's history */
 #define ROUTER_TTL_LIMIT_MS  ((uint64_t)366 * 24 * 60 * 60 * 1000)
-#define ROUTER_PIECE_LIMIT    512 /* of the entries or messages in one frame of an answer, */
-#define ROUTER_PIECE_BYTES    ((size_t)64 * 1024) /* and of their bytes, but for a single one */
+#define ROUTER_PIECE_LIMIT   512 /* of the entries or messages in one frame of an answer, */
+#define ROUTER_PIECE_BYTES   ((size_t)64 * 1024) /* and of their bytes, but for a single one */
 /* Of a frame that carries no message, and of any other beside a message's data. */
 #define ROUTER_OVERHEAD_BYTES ((size_t)512 * 1024)
 

@@ -143,8 +143,7 @@ static void append_forget(struct buffer *output, const struct router_frame *fram
     pack(output, &packed);
 }
 
-static void append_forgotten(struct buffer *output, const struct router_frame *frame,
-                             char *channel)
+static void append_forgotten(struct buffer *output, const struct router_frame *frame, char *channel)
 {
     Carillon__Router__HistoryForgotten forgotten = CARILLON__ROUTER__HISTORY_FORGOTTEN__INIT;
     frame_pb packed = CARILLON__ROUTER__FRAME__INIT;

@@ -151,8 +151,7 @@ static bool read_given(struct router_frame *frame, const Carillon__Router__Given
     frame->given.forgotten = given->forgotten;
     return read_channel(frame, given->channel) &&
            read_copy(&frame->given.lineage, given->lineage) &&
-           given->start <= frame->given.lineage.offset &&
-           given->forgotten <= given->start &&
+           given->start <= frame->given.lineage.offset && given->forgotten <= given->start &&
            read_producers(frame, given->producers, given->n_producers);
 }
 
@@ -161,8 +160,7 @@ static bool read_mirror_open(struct router_frame *frame, const Carillon__Router_
     frame->given.start = open->start;
     frame->given.forgotten = open->forgotten;
     return read_channel(frame, open->channel) && read_copy(&frame->given.lineage, open->lineage) &&
-           open->start <= frame->given.lineage.offset &&
-           open->forgotten <= open->start &&
+           open->start <= frame->given.lineage.offset && open->forgotten <= open->start &&
            read_producers(frame, open->producers, open->n_producers);
 }
 
@@ -253,9 +251,8 @@ static bool read_outer(struct router_frame *frame, const frame_pb *packed, size_
     case CARILLON__ROUTER__FRAME__KIND_PUBLISH:
         frame->publish.after = packed->publish->after;
         frame->publish.insist = packed->publish->insist;
-        frame->publish.limits =
-            read_limits(packed->publish->limited, packed->publish->history_size,
-                        packed->publish->history_ttl);
+        frame->publish.limits = read_limits(packed->publish->limited, packed->publish->history_size,
+                                            packed->publish->history_ttl);
         return read_envelope(&frame->publish.message, packed->publish->envelope, data_limit) &&
                take_channel(frame, frame->publish.message);
     case CARILLON__ROUTER__FRAME__KIND_ACK:

@@ -60,11 +60,11 @@ struct bus_settings {
     uint64_t history_size;         /* messages kept per channel */
     uint64_t history_ttl_ms;       /* and for how long after the last one */
     uint64_t history_memory_bytes; /* of all channels together; only `local` counts it */
-    uint64_t buffer_limit_bytes;   /* publishes that wait for the bus, or to come back from it: data,
-                                      key, origin and 128 bytes each */
-    uint64_t message_limit_bytes;  /* largest data of a message that the bus brings */
-    uint64_t client_limit_bytes;   /* and that our clients may send, for a warning; 0: unknown */
-    const char *redis_prefix;      /* of every key and pub/sub channel */
+    uint64_t buffer_limit_bytes;  /* publishes that wait for the bus, or to come back from it: data,
+                                     key, origin and 128 bytes each */
+    uint64_t message_limit_bytes; /* largest data of a message that the bus brings */
+    uint64_t client_limit_bytes;  /* and that our clients may send, for a warning; 0: unknown */
+    const char *redis_prefix;     /* of every key and pub/sub channel */
     const char *router_cluster;
     const char *router_secret_file; /* empty: no secret */
     const struct tls_keeper *tls;   /* where bus_wants_tls: what to show and whom to trust */
@@ -98,9 +98,9 @@ struct bus_publish {
 struct bus_present {
     struct text client; /* its id, 1 to BUS_CLIENT_LIMIT bytes, of which there is one in the cluster
                          */
-    struct text user; /* at most BUS_USER_LIMIT bytes */
-    struct text info; /* bytes that the bus does not look into; with more than BUS_INFO_LIMIT of
-                         them a client is listed without */
+    struct text user;   /* at most BUS_USER_LIMIT bytes */
+    struct text info;   /* bytes that the bus does not look into; with more than BUS_INFO_LIMIT of
+                           them a client is listed without */
 };
 
 struct bus_answer {
@@ -136,8 +136,8 @@ struct bus_ask {
 
     /* Comes once, and never from inside the call that asks. `answer` is good during the call, and
      * empty where there is an error: UV_ENOTCONN where the bus is away, UV_ENOTSUP where it is too
-     * old to be asked, UV_ETIMEDOUT, UV_EPROTO where it refused for good, UV_ENOBUFS where a list of who
-     * is there would take too much memory, UV_ECANCELED at the end. */
+     * old to be asked, UV_ETIMEDOUT, UV_EPROTO where it refused for good, UV_ENOBUFS where a list
+     * of who is there would take too much memory, UV_ECANCELED at the end. */
     void (*answered)(struct bus_ask *ask, int error, const struct bus_answer *answer);
 
     struct list link; /* the bus's own */

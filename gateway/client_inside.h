@@ -60,7 +60,7 @@ struct client_subscription {
     bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
-    bool has_token;    /* for this channel, or the application's word */
+    bool has_token; /* for this channel, or the application's word */
     bool is_positioned;
     bool is_recoverable;
     bool is_recovering;

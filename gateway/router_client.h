@@ -87,7 +87,7 @@ struct router_client {
     struct list cramped;  /* routes with publishes that wait for room in their link */
     struct list untold;   /* routes whose `subscribed` is due at once */
     struct list outgoing; /* publishes that are not settled, by sequence */
-    struct list said; /* ephemeral messages that a router may yet send on */
+    struct list said;     /* ephemeral messages that a router may yet send on */
     size_t said_bytes;
     struct list asks;
     uint64_t request;        /* of the last ask or announcement */

@@ -39,10 +39,10 @@ static void forget(struct router_client *client, struct said *said)
 }
 
 static void send_to(struct router_client *client, struct router_client_link *link,
-                 struct message *message)
+                    struct message *message)
 {
-    bool insists = client_links_lack_better(&client->links, link, message->channel,
-                                            message->channel_size);
+    bool insists =
+        client_links_lack_better(&client->links, link, message->channel, message->channel_size);
 
     client_send(client, link,
                 &(struct router_frame){.kind = FRAME_PUBLISH,

@@ -54,10 +54,10 @@ static void send_one(struct outgoing *outgoing, bool insists)
         metric_add(&route->client->stats->repeated, 1);
     outgoing->was_sent = true;
     outgoing->stage = OUTGOING_SENT;
-    client_send(route->client, route->target,
-                &(struct router_frame){.kind = FRAME_PUBLISH,
-                                       .publish = {outgoing->message, after, insists,
-                                                   outgoing->limits}});
+    client_send(
+        route->client, route->target,
+        &(struct router_frame){.kind = FRAME_PUBLISH,
+                               .publish = {outgoing->message, after, insists, outgoing->limits}});
 }
 
 /* 0, or why the router does not take it. What one has got may be in its history, and in another's,
@@ -227,8 +227,8 @@ void router_client_publish(struct router_client *client, struct bus_publish *pub
     outgoing->route = route;
     outgoing->publish = publish;
     outgoing->message = message_ref(message);
-    outgoing->limits = (struct router_limits){publish->has_limits, publish->history_size,
-                                              publish->history_ttl_ms};
+    outgoing->limits =
+        (struct router_limits){publish->has_limits, publish->history_size, publish->history_ttl_ms};
     list_init(&outgoing->link);
     list_init(&outgoing->own_link);
     list_append(&client->outgoing, &outgoing->link);

@@ -18,8 +18,8 @@ struct token_verifier;
 struct settings {
     atomic_uint references;
     struct config config;
-    struct networks trusted;              /* --trusted-proxy */
-    struct namespaces *namespaces;        /* what may be done on which channel */
+    struct networks trusted;       /* --trusted-proxy */
+    struct namespaces *namespaces; /* what may be done on which channel */
     struct token_verifier *tokens;
     bool allows_anonymous;                /* clients without a token may connect */
     struct static_files *files;           /* NULL where there is no page to serve */

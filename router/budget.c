@@ -26,7 +26,8 @@ struct budget budget_of(const struct config *config, unsigned thread_count, uint
     uint64_t *const parts[] = {&budget.history,  &budget.waiting, &budget.presence, &budget.keys,
                                &budget.channels, &budget.links,   &budget.message};
     uint64_t wanted = budget.history + budget.waiting + budget.presence + budget.keys +
-                      budget.channels + budget.links + MESSAGE_COPIES * thread_count * budget.message;
+                      budget.channels + budget.links +
+                      MESSAGE_COPIES * thread_count * budget.message;
     uint64_t available = budget.limit - budget.limit / 8;
 
     budget.is_lowered = wanted > available;

@@ -137,12 +137,11 @@ static void acknowledge(const struct waiting *waiting)
 
     if (waiting->gateway)
         shard_send_link(place->shard, waiting->gateway,
-                        &(struct router_frame){
-                            .kind = FRAME_ACK,
-                            .channel = place->name,
-                            .channel_size = place->name_size,
-                            .ack = {waiting->sequence, place->lineage.epoch, waiting->told,
-                                    waiting->is_repeat}});
+                        &(struct router_frame){.kind = FRAME_ACK,
+                                               .channel = place->name,
+                                               .channel_size = place->name_size,
+                                               .ack = {waiting->sequence, place->lineage.epoch,
+                                                       waiting->told, waiting->is_repeat}});
 }
 
 static void count_commit(struct place *place)
@@ -189,16 +188,14 @@ static void answer_later(struct place *place, struct shard_link *gateway, uint64
 }
 
 /* True where a message with its key has been taken. */
-static bool is_key_known(const struct place *place, const struct message *message,
-                         uint64_t *offset)
+static bool is_key_known(const struct place *place, const struct message *message, uint64_t *offset)
 {
     return message->key.size > 0 &&
            key_table_find(&place->keys, message->key, place->shard->now_ms, offset);
 }
 
 /* True where what stands at an offset is another message, as far as we have it. */
-static bool is_of_another(const struct place *place, const struct message *message,
-                          uint64_t offset)
+static bool is_of_another(const struct place *place, const struct message *message, uint64_t offset)
 {
     struct history_reader reader;
     const struct message *first;
@@ -207,8 +204,8 @@ static bool is_of_another(const struct place *place, const struct message *messa
         return false;
     history_read(&place->history, &reader, offset - 1, HISTORY_FORWARD, 1);
     first = history_next(&reader);
-    return first && (first->publisher != message->publisher ||
-                     first->sequence != message->sequence);
+    return first &&
+           (first->publisher != message->publisher || first->sequence != message->sequence);
 }
 
 /* A publish that was seen before: acknowledged when the first one is, or would have been. */

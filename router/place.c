@@ -183,9 +183,9 @@ void place_append(struct place *place, struct message *message, const struct rou
     if (message->key.size > 0)
         key_table_note(&place->keys, message->key, message->offset, now_ms);
     if (limits->are_set)
-        history_append_as(
-            &place->history, message,
-            &(struct history_terms){limits->history_size, limits->history_ttl_ms}, now_ms);
+        history_append_as(&place->history, message,
+                          &(struct history_terms){limits->history_size, limits->history_ttl_ms},
+                          now_ms);
     else
         history_append(&place->history, message, now_ms);
 }

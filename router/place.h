@@ -61,9 +61,9 @@ struct place {
     struct router_lineage lineage; /* but for `offset`, which is history.top */
     struct history history;
     struct router_limits limits; /* that its newest message brought, and that count for all */
-    uint64_t forgotten; /* somebody wanted nothing kept of what is up to here, which is never
-                           beyond the start of the history */
-    struct key_table keys;       /* of the messages that came, whether they are kept or not */
+    uint64_t forgotten;    /* somebody wanted nothing kept of what is up to here, which is never
+                              beyond the start of the history */
+    struct key_table keys; /* of the messages that came, whether they are kept or not */
     struct producers producers;
     bool has_title;
     bool is_unsure;        /* whoever had the title may be gone, and nobody else has all of this */

@@ -79,8 +79,8 @@ void places_set_role(struct place *place, enum place_role role)
 static bool is_forgettable(const struct shard *shard, const struct place *place)
 {
     return !history_is_held(&place->history) && key_table_is_empty(&place->keys) &&
-           list_is_empty(&place->subscribers) &&
-           list_is_empty(&place->pending) && list_is_empty(&place->parked) && !stray_waits(place) &&
+           list_is_empty(&place->subscribers) && list_is_empty(&place->pending) &&
+           list_is_empty(&place->parked) && !stray_waits(place) &&
            list_is_empty(&place->stray_sources) && !place->claim &&
            presence_is_empty(&place->presence) && !place->taker && !place->source &&
            shard->now_ms - place->used_ms > IDLE_PLACE_MS &&

@@ -235,8 +235,8 @@ static bool receive_about_place(struct shard *shard, struct node *node,
             claim_receive_head(place, node, frame);
         return true;
     case FRAME_ENTRY:
-        return !place || copy_receive_entry(place, node, frame->deliver.message,
-                                            &frame->deliver.limits);
+        return !place ||
+               copy_receive_entry(place, node, frame->deliver.message, &frame->deliver.limits);
     case FRAME_FORGET:
         if (place)
             copy_receive_forget(place, node, frame);

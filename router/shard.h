@@ -34,8 +34,8 @@ struct place;
 /* One end of a connection after its handshake; embedded in whatever carries it. */
 struct shard_link {
     struct list link;
-    struct node *node; /* the router at the other end; NULL: it is a gateway */
-    uint64_t id;       /* the other end's node id */
+    struct node *node;     /* the router at the other end; NULL: it is a gateway */
+    uint64_t id;           /* the other end's node id */
     unsigned capabilities; /* set before the link is up */
     uint64_t heard_ms;
     uint64_t pinged_ms;
@@ -81,12 +81,12 @@ struct shard_stats {
     struct metric key_bytes;
     struct metric keys_evicted; /* keys that went before their time for want of memory */
     struct metric repeated;     /* publishes whose key was known */
-    struct metric published;  /* committed publishes */
-    struct metric alone;      /* of them, those that no other router holds */
-    struct metric unmirrored; /* owned channels that the router which should hold them refused */
-    struct metric duplicates; /* repeated publishes */
-    struct metric refused;    /* publishes and requests that were refused for room */
-    struct metric delivered;  /* messages to gateways, ephemeral ones among them */
+    struct metric published;    /* committed publishes */
+    struct metric alone;        /* of them, those that no other router holds */
+    struct metric unmirrored;   /* owned channels that the router which should hold them refused */
+    struct metric duplicates;   /* repeated publishes */
+    struct metric refused;      /* publishes and requests that were refused for room */
+    struct metric delivered;    /* messages to gateways, ephemeral ones among them */
     struct metric claims;
     struct metric taken;     /* copies that came from another router */
     struct metric given;     /* copies that went to another */

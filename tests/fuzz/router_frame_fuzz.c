@@ -62,7 +62,8 @@ static void check_owning(const struct router_frame *frame)
 {
     assert(frame->owning.count <= ROUTER_OWNING_LIMIT);
     for (size_t i = 0; i < frame->owning.count; i++)
-        assert(channel_name_is_on_bus(frame->owning.channels[i], strlen(frame->owning.channels[i])));
+        assert(
+            channel_name_is_on_bus(frame->owning.channels[i], strlen(frame->owning.channels[i])));
 }
 
 static void check_present(const struct router_present *who)

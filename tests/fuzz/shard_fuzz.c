@@ -229,7 +229,7 @@ static void take_gateway_frame(struct router_frame *frame, int channel, struct p
 static void say_as_gateway(void)
 {
     static const enum router_frame_kind kinds[] = {
-        FRAME_SUBSCRIBE,       FRAME_UNSUBSCRIBE,  FRAME_PUBLISH,    FRAME_PRESENCE_SET,
+        FRAME_SUBSCRIBE,       FRAME_UNSUBSCRIBE,  FRAME_PUBLISH,     FRAME_PRESENCE_SET,
         FRAME_PRESENCE_REMOVE, FRAME_PRESENCE_ASK, FRAME_HISTORY_ASK, FRAME_HISTORY_FORGET};
     struct party *party = &parties[PEERS + take_byte() % GATEWAYS];
     uint8_t kind = take_byte();

@@ -29,8 +29,8 @@ static int make_config(void **state)
 
 static uint64_t sum_of(const struct budget *budget, unsigned threads)
 {
-    return budget->history + budget->waiting + budget->presence + budget->keys +
-           budget->channels + budget->links + (uint64_t)6 * threads * budget->message;
+    return budget->history + budget->waiting + budget->presence + budget->keys + budget->channels +
+           budget->links + (uint64_t)6 * threads * budget->message;
 }
 
 static void what_fits_is_as_the_options_say(void **state)

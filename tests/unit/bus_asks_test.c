@@ -425,8 +425,11 @@ static void questions_end_with_the_bus(void **state)
     asks_stop(&stage);
 }
 
-#define ON(test, bus) {#test " on " bus, test, NULL, NULL, (void *)(bus)}
-#define ON_ALL(test)  ON(test, "local"), ON(test, "redis"), ON(test, "router")
+#define ON(test, bus)                                                                              \
+    {                                                                                              \
+#test " on " bus, test, NULL, NULL, (void *)(bus)                                          \
+    }
+#define ON_ALL(test) ON(test, "local"), ON(test, "redis"), ON(test, "router")
 
 int main(void)
 {

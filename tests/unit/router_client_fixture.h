@@ -182,8 +182,8 @@ static inline void on_deliver(void *context, struct message *message)
                       (const char *)message->data);
     else
         buffer_printf(next_in(&told), "%s/%llu:%.*s", message->epoch,
-                  (unsigned long long)message->offset, (int)message->data_size,
-                  (const char *)message->data);
+                      (unsigned long long)message->offset, (int)message->data_size,
+                      (const char *)message->data);
 }
 
 static inline void on_subscribed(void *context, const char *channel, size_t channel_size)
@@ -356,7 +356,8 @@ static inline void say_moved(int router, int to)
 
 static inline void say_acked(int router, uint64_t acked, const char *epoch, uint64_t offset)
 {
-    say_about_room(router, (struct router_frame){.kind = FRAME_ACK, .ack = {acked, epoch, offset, false}});
+    say_about_room(router,
+                   (struct router_frame){.kind = FRAME_ACK, .ack = {acked, epoch, offset, false}});
 }
 
 static inline void say_refused(int router, uint64_t refused, enum router_reason reason, int to)

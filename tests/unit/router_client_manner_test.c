@@ -185,7 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLIENT_TEST(ephemeral_message_is_acknowledged_when_it_is_sent, open_with_three),
-        CLIENT_TEST(ephemeral_message_goes_where_the_channel_is_subscribed_or_else_to_the_best, open_with_three),
+        CLIENT_TEST(ephemeral_message_goes_where_the_channel_is_subscribed_or_else_to_the_best,
+                    open_with_three),
         CLIENT_TEST(ephemeral_message_follows_the_channel_for_a_moment, open_with_three),
         CLIENT_TEST(ephemeral_message_that_is_sent_in_circles_is_given_up, open_with_three),
         CLIENT_TEST(what_is_kept_to_be_sent_on_is_bounded, open_with_three),

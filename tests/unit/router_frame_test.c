@@ -225,7 +225,8 @@ static void messages_arrive_in_all_frames_that_carry_one(void **state)
     struct message *placed = make_message(5);
 
     (void)state;
-    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message, .after = 76, .insist = true}});
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH,
+                                 .publish = {.message = message, .after = 76, .insist = true}});
     assert_message(frame.publish.message, 0);
     assert_true(frame.publish.after == 76);
     assert_true(frame.publish.insist);
@@ -272,9 +273,9 @@ static void limits_beyond_all_bounds_are_the_bounds(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        router_frame_append(&bytes, &(struct router_frame){
-                                        .kind = FRAME_PUBLISH,
-                                        .publish = {.message = message, .limits = limits[i]}});
+        router_frame_append(
+            &bytes, &(struct router_frame){.kind = FRAME_PUBLISH,
+                                           .publish = {.message = message, .limits = limits[i]}});
         assert_int_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
         if (i == 0)
             assert_limits(&frame.publish.limits, ROUTER_SIZE_LIMIT, ROUTER_TTL_LIMIT_MS);
@@ -300,8 +301,8 @@ static void ephemeral_messages_arrive_but_in_no_history(void **state)
     carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
     assert_int_equal(frame.deliver.message->kind, MESSAGE_JOIN);
     router_frame_release(&frame);
-    router_frame_append(&bytes,
-                        &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
+    router_frame_append(
+        &bytes, &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
     assert_int_not_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
     frame = (struct router_frame){0};
     buffer_deinit(&bytes);
@@ -311,12 +312,12 @@ static void ephemeral_messages_arrive_but_in_no_history(void **state)
 static void forgetting_arrives(void **state)
 {
     (void)state;
-    carry_about("room", (struct router_frame){.kind = FRAME_HISTORY_FORGET,
-                                              .presence_ask = {NODE, true}});
+    carry_about("room",
+                (struct router_frame){.kind = FRAME_HISTORY_FORGET, .presence_ask = {NODE, true}});
     assert_true(frame.presence_ask.request == NODE);
     assert_true(frame.presence_ask.insist);
-    carry_about("room", (struct router_frame){.kind = FRAME_PRESENCE_ASK,
-                                              .presence_ask = {NODE, true}});
+    carry_about("room",
+                (struct router_frame){.kind = FRAME_PRESENCE_ASK, .presence_ask = {NODE, true}});
     assert_true(frame.presence_ask.insist);
     carry_about("room", (struct router_frame){.kind = FRAME_HISTORY_FORGOTTEN,
                                               .history_forgotten = {NODE}});

@@ -156,7 +156,8 @@ static void routers_take_what_others_may_have_taken(void **state)
 
     (void)state;
     message->publisher = 2;
-    append_frame(&sent, &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
+    append_frame(&sent,
+                 &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
     write_all(peer, &sent);
     run_until(&frame_count, 1);
     assert_int_equal(link.state, ROUTER_LINK_READY);

@@ -149,8 +149,10 @@ static inline void publish_as(int gateway, int router, const char *channel, uint
 
     message->publisher = processes[gateway].id;
     message->sequence = sequence;
-    put_frame(gateway, router,
-              &(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message, .after = after, .insist = false}});
+    put_frame(
+        gateway, router,
+        &(struct router_frame){.kind = FRAME_PUBLISH,
+                               .publish = {.message = message, .after = after, .insist = false}});
     message_unref(message);
     settle();
 }
@@ -176,9 +178,8 @@ static inline void publish_so(int gateway, int router, const char *text, struct 
     message->publisher = processes[gateway].id;
     message->sequence = manner.sequence ? manner.sequence : ++processes[gateway].sequence;
     put_frame(gateway, router,
-              &(struct router_frame){
-                  .kind = FRAME_PUBLISH,
-                  .publish = {.message = message, .limits = manner.limits}});
+              &(struct router_frame){.kind = FRAME_PUBLISH,
+                                     .publish = {.message = message, .limits = manner.limits}});
     message_unref(message);
     settle();
 }

@@ -65,6 +65,7 @@ void copy_receive_open(struct shard *shard, struct node *node, const struct rout
             claim_start(place, false);
         return;
     }
+    stray_expect_rest(place);
     stray_park_own(place, &frame->given.lineage); /* an owner that gave up its claim */
     place_adopt(place, &frame->given.lineage, frame->given.start, frame->given.forgotten,
                 &frame->given.producers);

@@ -307,6 +307,9 @@ void stray_park_own(struct place *place, const struct router_lineage *better);
 /* A router gave us a copy and its title, and we want no more of it than its strays. Several may at
  * once. */
 void stray_expect(struct place *place, struct node *node, const struct router_frame *frame);
+/* Another copy is about to take the place of one that is still coming, with its title: nobody else
+ * may have what is on its way. */
+void stray_expect_rest(struct place *place);
 /* Takes the next message of that copy; false if it is none. */
 bool stray_receive(struct place *place, const struct node *node, struct message *message);
 /* A link is gone, and what was on its way. */

@@ -205,6 +205,20 @@ void stray_expect(struct place *place, struct node *node, const struct router_fr
         are_whole(place, source);
 }
 
+void stray_expect_rest(struct place *place)
+{
+    struct stray_source *source;
+
+    if (!place->source || place->source_is_owner || !place->source_has_title ||
+        place->history.top >= place->source_offset || find_source(place, place->source))
+        return;
+    source = memory_zeroed(1, sizeof(*source));
+    source->node = place->source;
+    source->offset = place->source_offset;
+    list_init(&source->link);
+    list_append(&place->stray_sources, &source->link);
+}
+
 bool stray_receive(struct place *place, const struct node *node, struct message *message)
 {
     struct stray_source *source = find_source(place, node);

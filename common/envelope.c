@@ -224,5 +224,5 @@ bool envelope_read_large(const void *bytes, size_t size, size_t data_limit,
     }
     *large = (struct envelope_large){envelope.channel, envelope.channel_size, envelope.sequence};
     return data_size > data_limit && envelope.sequence != 0 &&
-           channel_name_is_valid(envelope.channel, envelope.channel_size);
+           channel_name_is_on_bus(envelope.channel, envelope.channel_size);
 }

@@ -236,6 +236,16 @@ void history_clear(struct history *history)
     list_append(&history->family->cleared, &history->cleared_link);
 }
 
+void history_trim(struct history *history, uint64_t offset)
+{
+    if (offset >= history->top) {
+        history_clear(history);
+        return;
+    }
+    while (history->count > 0 && oldest_offset(history) <= offset)
+        take_oldest(history);
+}
+
 static void push(struct history *history, struct message *message)
 {
     struct histories *family = history->family;

@@ -93,6 +93,9 @@ void history_append(struct history *history, struct message *message, uint64_t n
 void history_append_as(struct history *history, struct message *message,
                        const struct history_terms *terms, uint64_t now_ms);
 
+/* Drops the messages up to an offset, as history_clear does if these are all. */
+void history_trim(struct history *history, uint64_t offset);
+
 /* Drops all messages; `top` stays, and as long as the messages would have lived the history is
  * held (history_is_held) without them, unless memory is short. */
 void history_clear(struct history *history);

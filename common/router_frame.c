@@ -29,7 +29,8 @@ static Carillon__Router__Lineage lineage_of(const struct router_lineage *lineage
     return packed;
 }
 
-static const char *const capability_names[] = {"presence", "history"}; /* by bit */
+static const char *const capability_names[] = {"presence", "history", "ephemeral",
+                                               "keys",     "limits",  "forget"}; /* by bit */
 
 #define CAPABILITY_COUNT (sizeof(capability_names) / sizeof(capability_names[0]))
 
@@ -136,25 +137,43 @@ static unsigned char *begin_body(struct buffer *output, const struct router_fram
     return field_message_begin(at, frame->kind, size);
 }
 
+/* A delivery has none. */
+static struct router_limits limits_of(const struct router_frame *frame)
+{
+    static const struct router_limits none;
+    const struct router_limits *limits =
+        frame->kind == FRAME_PUBLISH ? &frame->publish.limits : &frame->deliver.limits;
+
+    return frame->kind == FRAME_DELIVER || !limits->are_set ? none : *limits;
+}
+
 static void append_message(struct buffer *output, const struct router_frame *frame)
 {
     bool is_publish = frame->kind == FRAME_PUBLISH;
     const struct message *message = is_publish ? frame->publish.message : frame->deliver.message;
     uint64_t after = is_publish ? frame->publish.after : 0;
     bool insist = is_publish && frame->publish.insist;
+    struct router_limits limits = limits_of(frame);
     size_t envelope = envelope_size(message);
-    unsigned char *at = begin_body(output, frame,
-                                   field_message_size(ROUTER_ENVELOPE, envelope) +
-                                       field_varint_size(ROUTER_PUBLISH_AFTER, after) +
-                                       field_varint_size(ROUTER_PUBLISH_INSIST, insist));
+    unsigned char *at =
+        begin_body(output, frame,
+                   field_message_size(ROUTER_ENVELOPE, envelope) +
+                       field_varint_size(ROUTER_PUBLISH_AFTER, after) +
+                       field_varint_size(ROUTER_PUBLISH_INSIST, insist) +
+                       field_varint_size(ROUTER_LIMITED, limits.are_set) +
+                       field_varint_size(ROUTER_HISTORY_SIZE, limits.history_size) +
+                       field_varint_size(ROUTER_HISTORY_TTL, limits.history_ttl_ms));
 
     at = field_message_begin(at, ROUTER_ENVELOPE, envelope);
     at = envelope_write(at, message);
     at = field_varint_write(at, ROUTER_PUBLISH_AFTER, after);
-    field_varint_write(at, ROUTER_PUBLISH_INSIST, insist);
+    at = field_varint_write(at, ROUTER_PUBLISH_INSIST, insist);
+    at = field_varint_write(at, ROUTER_LIMITED, limits.are_set);
+    at = field_varint_write(at, ROUTER_HISTORY_SIZE, limits.history_size);
+    field_varint_write(at, ROUTER_HISTORY_TTL, limits.history_ttl_ms);
 }
 
-enum { ACK_CHANNEL = 1, ACK_SEQUENCE, ACK_EPOCH, ACK_OFFSET };
+enum { ACK_CHANNEL = 1, ACK_SEQUENCE, ACK_EPOCH, ACK_OFFSET, ACK_REPEAT };
 
 static void append_ack(struct buffer *output, const struct router_frame *frame)
 {
@@ -163,12 +182,14 @@ static void append_ack(struct buffer *output, const struct router_frame *frame)
                                    field_bytes_size(ACK_CHANNEL, frame->channel_size) +
                                        field_varint_size(ACK_SEQUENCE, frame->ack.sequence) +
                                        field_bytes_size(ACK_EPOCH, epoch_size) +
-                                       field_fixed64_size(ACK_OFFSET, frame->ack.offset));
+                                       field_fixed64_size(ACK_OFFSET, frame->ack.offset) +
+                                       field_varint_size(ACK_REPEAT, frame->ack.is_repeat));
 
     at = field_bytes_write(at, ACK_CHANNEL, frame->channel, frame->channel_size);
     at = field_varint_write(at, ACK_SEQUENCE, frame->ack.sequence);
     at = field_bytes_write(at, ACK_EPOCH, frame->ack.epoch, epoch_size);
-    field_fixed64_write(at, ACK_OFFSET, frame->ack.offset);
+    at = field_fixed64_write(at, ACK_OFFSET, frame->ack.offset);
+    field_varint_write(at, ACK_REPEAT, frame->ack.is_repeat);
 }
 
 enum { MIRRORED_CHANNEL = 1, MIRRORED_EPOCH, MIRRORED_OFFSET };
@@ -216,6 +237,7 @@ static void append_given(struct buffer *output, const struct router_frame *frame
         given.start = frame->given.start;
         given.n_producers = count;
         given.producers = pointers;
+        given.forgotten = frame->given.forgotten;
         packed.kind_case = CARILLON__ROUTER__FRAME__KIND_GIVEN;
         packed.given = &given;
     } else {
@@ -224,6 +246,7 @@ static void append_given(struct buffer *output, const struct router_frame *frame
         open.start = frame->given.start;
         open.n_producers = count;
         open.producers = pointers;
+        open.forgotten = frame->given.forgotten;
         packed.kind_case = CARILLON__ROUTER__FRAME__KIND_MIRROR_OPEN;
         packed.mirror_open = &open;
     }
@@ -271,6 +294,7 @@ static void append_simple(struct buffer *output, const struct router_frame *fram
         Carillon__Router__MirrorClosed mirror_closed;
         Carillon__Router__Owning owning;
         Carillon__Router__Offer offer;
+        Carillon__Router__Forget forget;
     } body;
 
     if (frame->channel)
@@ -371,6 +395,12 @@ static void append_simple(struct buffer *output, const struct router_frame *fram
         carillon__router__offer__init(&body.offer);
         body.offer.channel = channel;
         break;
+    case FRAME_FORGET:
+        carillon__router__forget__init(&body.forget);
+        body.forget.channel = channel;
+        body.forget.epoch = packed_text(frame->mirrored.epoch);
+        body.forget.offset = frame->mirrored.offset;
+        break;
     default:
         abort(); /* router_frame_append has the others */
     }
@@ -411,6 +441,8 @@ void router_frame_append(struct buffer *output, const struct router_frame *frame
     case FRAME_PRESENCE_LIST:
     case FRAME_HISTORY_ASK:
     case FRAME_HISTORY:
+    case FRAME_HISTORY_FORGET:
+    case FRAME_HISTORY_FORGOTTEN:
         router_frame_append_ask(output, frame);
         return;
     default:

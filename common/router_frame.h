@@ -22,11 +22,15 @@
 #define ROUTER_OWNING_LIMIT   1024 /* channels in one FRAME_OWNING */
 #define ROUTER_NONCE_BYTES    32
 #define ROUTER_MESSAGE_LIMIT  ((size_t)64 * 1024 * 1024) /* of data, whatever a node's own limit */
-#define ROUTER_CLIENT_LIMIT   64                         /* bytes of a client's id, */
-#define ROUTER_USER_LIMIT     255
-#define ROUTER_INFO_LIMIT     4096
-#define ROUTER_PIECE_LIMIT    512 /* of the entries or messages in one frame of an answer, */
-#define ROUTER_PIECE_BYTES    ((size_t)64 * 1024) /* and of their bytes, but for a single one */
+/* How long the key of a message is known. */
+#define ROUTER_KEY_WINDOW_MS ((uint64_t)5 * 60 * 1000)
+#define ROUTER_CLIENT_LIMIT  64 /* bytes of a client's id, */
+#define ROUTER_USER_LIMIT    255
+#define ROUTER_INFO_LIMIT    4096
+#define ROUTER_SIZE_LIMIT    ((uint64_t)1000000) /* messages of a channel's history */
+#define ROUTER_TTL_LIMIT_MS  ((uint64_t)366 * 24 * 60 * 60 * 1000)
+#define ROUTER_PIECE_LIMIT   512 /* of the entries or messages in one frame of an answer, */
+#define ROUTER_PIECE_BYTES   ((size_t)64 * 1024) /* and of their bytes, but for a single one */
 /* Of a frame that carries no message, and of any other beside a message's data. */
 #define ROUTER_OVERHEAD_BYTES ((size_t)512 * 1024)
 
@@ -55,6 +59,8 @@ enum router_frame_kind {
     FRAME_PRESENCE_LIST,
     FRAME_HISTORY_ASK,
     FRAME_HISTORY,
+    FRAME_HISTORY_FORGET,
+    FRAME_HISTORY_FORGOTTEN,
 
     FRAME_INQUIRE = 32,
     FRAME_HEAD,
@@ -68,6 +74,7 @@ enum router_frame_kind {
     FRAME_MIRROR_CLOSED,
     FRAME_OWNING,
     FRAME_OFFER,
+    FRAME_FORGET,
 };
 
 enum router_role { ROLE_GATEWAY, ROLE_ROUTER };
@@ -76,10 +83,16 @@ enum router_role { ROLE_GATEWAY, ROLE_ROUTER };
 enum router_capability {
     ROUTER_CAN_PRESENCE = 1,
     ROUTER_CAN_HISTORY = 2,
+    ROUTER_CAN_EPHEMERAL = 4, /* messages of an ephemeral kind */
+    ROUTER_CAN_KEYS = 8,
+    ROUTER_CAN_LIMITS = 16,
+    ROUTER_CAN_FORGET = 32,
 };
 
 /* All that this program can do. */
-#define ROUTER_CAPABILITIES ((unsigned)ROUTER_CAN_PRESENCE | ROUTER_CAN_HISTORY)
+#define ROUTER_CAPABILITIES                                                                        \
+    ((unsigned)ROUTER_CAN_PRESENCE | ROUTER_CAN_HISTORY | ROUTER_CAN_EPHEMERAL | ROUTER_CAN_KEYS | \
+     ROUTER_CAN_LIMITS | ROUTER_CAN_FORGET)
 
 enum router_error {
     ROUTER_ERROR_OTHER,
@@ -112,6 +125,14 @@ struct router_producer {
     uint64_t publisher;
     uint64_t sequence;
     uint64_t offset;
+};
+
+/* What a message says of its channel's history. What was read is at most ROUTER_SIZE_LIMIT messages
+ * and ROUTER_TTL_LIMIT_MS, and keeps nothing where either is 0. */
+struct router_limits {
+    bool are_set; /* else the router's own settings count */
+    uint64_t history_size;
+    uint64_t history_ttl_ms;
 };
 
 struct router_member {
@@ -187,11 +208,13 @@ struct router_frame {
             struct message *message;
             uint64_t after;
             bool insist;
+            struct router_limits limits;
         } publish;
         struct {
             uint64_t sequence;
             const char *epoch;
             uint64_t offset;
+            bool is_repeat;
         } ack;
         struct {
             uint64_t sequence;
@@ -201,7 +224,8 @@ struct router_frame {
         } refused;
         struct {
             struct message *message;
-        } deliver; /* and FRAME_ENTRY */
+            struct router_limits limits; /* FRAME_ENTRY only */
+        } deliver;                       /* and FRAME_ENTRY */
         struct {
             uint64_t node;
         } moved;
@@ -212,7 +236,10 @@ struct router_frame {
         struct {
             uint64_t request;
             bool insist;
-        } presence_ask;
+        } presence_ask; /* and FRAME_HISTORY_FORGET */
+        struct {
+            uint64_t request;
+        } history_forgotten;
         struct {
             uint64_t request;
             const struct router_present *items;
@@ -261,13 +288,14 @@ struct router_frame {
             bool has_title;
             uint64_t start; /* entries follow from the one after this offset on */
             struct router_producers producers;
-        } given; /* and FRAME_MIRROR_OPEN */
+            uint64_t forgotten; /* what is up to here is not kept */
+        } given;                /* and FRAME_MIRROR_OPEN */
         struct {
             const char *epoch;
             uint64_t offset;
             bool is_refused; /* FRAME_MIRROR_HAVE only, as is node */
             uint64_t node;
-        } mirrored; /* and FRAME_MIRROR_HAVE */
+        } mirrored; /* and FRAME_MIRROR_HAVE; of FRAME_FORGET epoch and offset */
         struct {
             bool forget;
         } mirror_close;

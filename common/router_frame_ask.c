@@ -130,6 +130,31 @@ static void append_history_ask(struct buffer *output, const struct router_frame 
     pack(output, &packed);
 }
 
+static void append_forget(struct buffer *output, const struct router_frame *frame, char *channel)
+{
+    Carillon__Router__HistoryForget forget = CARILLON__ROUTER__HISTORY_FORGET__INIT;
+    frame_pb packed = CARILLON__ROUTER__FRAME__INIT;
+
+    forget.channel = channel;
+    forget.request = frame->presence_ask.request;
+    forget.insist = frame->presence_ask.insist;
+    packed.kind_case = CARILLON__ROUTER__FRAME__KIND_HISTORY_FORGET;
+    packed.history_forget = &forget;
+    pack(output, &packed);
+}
+
+static void append_forgotten(struct buffer *output, const struct router_frame *frame, char *channel)
+{
+    Carillon__Router__HistoryForgotten forgotten = CARILLON__ROUTER__HISTORY_FORGOTTEN__INIT;
+    frame_pb packed = CARILLON__ROUTER__FRAME__INIT;
+
+    forgotten.channel = channel;
+    forgotten.request = frame->history_forgotten.request;
+    packed.kind_case = CARILLON__ROUTER__FRAME__KIND_HISTORY_FORGOTTEN;
+    packed.history_forgotten = &forgotten;
+    pack(output, &packed);
+}
+
 void router_frame_append_ask(struct buffer *output, const struct router_frame *frame)
 {
     char channel[CHANNEL_TEXT];
@@ -153,6 +178,12 @@ void router_frame_append_ask(struct buffer *output, const struct router_frame *f
         return;
     case FRAME_HISTORY:
         append_history(output, frame, channel);
+        return;
+    case FRAME_HISTORY_FORGET:
+        append_forget(output, frame, channel);
+        return;
+    case FRAME_HISTORY_FORGOTTEN:
+        append_forgotten(output, frame, channel);
         return;
     default:
         abort(); /* router_frame_append has the others */
@@ -221,7 +252,7 @@ static bool read_history(struct router_frame *frame, const Carillon__Router__His
     frame->history.messages = messages;
     frame->history.has_more = history->more;
     for (size_t i = 0; i < history->n_envelopes; i++) {
-        if (!read_envelope(&messages[i], history->envelopes[i], data_limit))
+        if (!read_kept(&messages[i], history->envelopes[i], data_limit))
             return false;
         frame->history.count++;
         if (!is_of_channel(messages[i], frame))
@@ -263,6 +294,14 @@ bool router_frame_read_ask(struct router_frame *frame, const frame_pb *packed, s
         return read_history_ask(frame, packed->history_ask);
     case CARILLON__ROUTER__FRAME__KIND_HISTORY:
         return read_history(frame, packed->history, data_limit);
+    case CARILLON__ROUTER__FRAME__KIND_HISTORY_FORGET:
+        frame->presence_ask.request = packed->history_forget->request;
+        frame->presence_ask.insist = packed->history_forget->insist;
+        return packed->history_forget->request != 0 &&
+               read_channel(frame, packed->history_forget->channel);
+    case CARILLON__ROUTER__FRAME__KIND_HISTORY_FORGOTTEN:
+        frame->history_forgotten.request = packed->history_forgotten->request;
+        return read_channel(frame, packed->history_forgotten->channel);
     default:
         return false;
     }

@@ -13,7 +13,14 @@
 typedef Carillon__Router__Frame frame_pb;
 
 /* Numbers of fields. Publish, Deliver and Entry have their envelope in the same one. */
-enum { ROUTER_ENVELOPE = 1, ROUTER_PUBLISH_AFTER, ROUTER_PUBLISH_INSIST };
+enum {
+    ROUTER_ENVELOPE = 1,
+    ROUTER_PUBLISH_AFTER,
+    ROUTER_PUBLISH_INSIST,
+    ROUTER_LIMITED, /* as what follows, of Publish and Entry */
+    ROUTER_HISTORY_SIZE,
+    ROUTER_HISTORY_TTL,
+};
 
 #define CHANNEL_TEXT (MESSAGE_CHANNEL_LIMIT + 1)
 
@@ -71,14 +78,31 @@ static inline bool is_position(const char *epoch, uint64_t offset)
 static inline bool read_envelope(struct message **message, ProtobufCBinaryData envelope,
                                  size_t data_limit)
 {
-    if (envelope_read(envelope.data, envelope.len, data_limit, message))
+    return envelope_read(envelope.data, envelope.len, data_limit, message) == 0;
+}
+
+/* The same of a message that is in a history. */
+static inline bool read_kept(struct message **message, ProtobufCBinaryData envelope,
+                             size_t data_limit)
+{
+    if (!read_envelope(message, envelope, data_limit))
         return false;
     if (!message_is_ephemeral((*message)->kind))
         return true;
-    /* A router gives every message a place. */
     message_unref(*message);
     *message = NULL;
     return false;
+}
+
+static inline struct router_limits read_limits(bool are_set, uint64_t size, uint64_t ttl_ms)
+{
+    struct router_limits limits = {.are_set = are_set};
+
+    if (!are_set || size == 0 || ttl_ms == 0)
+        return limits;
+    limits.history_size = size < ROUTER_SIZE_LIMIT ? size : ROUTER_SIZE_LIMIT;
+    limits.history_ttl_ms = ttl_ms < ROUTER_TTL_LIMIT_MS ? ttl_ms : ROUTER_TTL_LIMIT_MS;
+    return limits;
 }
 
 /* The capabilities that we know of a list of names. */

@@ -148,17 +148,19 @@ static bool read_given(struct router_frame *frame, const Carillon__Router__Given
     frame->given.claim = given->claim;
     frame->given.has_title = given->title;
     frame->given.start = given->start;
+    frame->given.forgotten = given->forgotten;
     return read_channel(frame, given->channel) &&
            read_copy(&frame->given.lineage, given->lineage) &&
-           given->start <= frame->given.lineage.offset &&
+           given->start <= frame->given.lineage.offset && given->forgotten <= given->start &&
            read_producers(frame, given->producers, given->n_producers);
 }
 
 static bool read_mirror_open(struct router_frame *frame, const Carillon__Router__MirrorOpen *open)
 {
     frame->given.start = open->start;
+    frame->given.forgotten = open->forgotten;
     return read_channel(frame, open->channel) && read_copy(&frame->given.lineage, open->lineage) &&
-           open->start <= frame->given.lineage.offset &&
+           open->start <= frame->given.lineage.offset && open->forgotten <= open->start &&
            read_producers(frame, open->producers, open->n_producers);
 }
 
@@ -249,12 +251,15 @@ static bool read_outer(struct router_frame *frame, const frame_pb *packed, size_
     case CARILLON__ROUTER__FRAME__KIND_PUBLISH:
         frame->publish.after = packed->publish->after;
         frame->publish.insist = packed->publish->insist;
+        frame->publish.limits = read_limits(packed->publish->limited, packed->publish->history_size,
+                                            packed->publish->history_ttl);
         return read_envelope(&frame->publish.message, packed->publish->envelope, data_limit) &&
                take_channel(frame, frame->publish.message);
     case CARILLON__ROUTER__FRAME__KIND_ACK:
         frame->ack.sequence = packed->ack->sequence;
         frame->ack.epoch = packed->ack->epoch;
         frame->ack.offset = packed->ack->offset;
+        frame->ack.is_repeat = packed->ack->repeat;
         return read_channel(frame, packed->ack->channel) &&
                is_position(packed->ack->epoch, packed->ack->offset);
     case CARILLON__ROUTER__FRAME__KIND_REFUSED:
@@ -293,7 +298,9 @@ static bool read_inner(struct router_frame *frame, const frame_pb *packed, size_
     case CARILLON__ROUTER__FRAME__KIND_GIVEN:
         return read_given(frame, packed->given);
     case CARILLON__ROUTER__FRAME__KIND_ENTRY:
-        return read_envelope(&frame->deliver.message, packed->entry->envelope, data_limit) &&
+        frame->deliver.limits = read_limits(packed->entry->limited, packed->entry->history_size,
+                                            packed->entry->history_ttl);
+        return read_kept(&frame->deliver.message, packed->entry->envelope, data_limit) &&
                take_channel(frame, frame->deliver.message);
     case CARILLON__ROUTER__FRAME__KIND_MIRROR_OPEN:
         return read_mirror_open(frame, packed->mirror_open);
@@ -318,27 +325,63 @@ static bool read_inner(struct router_frame *frame, const frame_pb *packed, size_
         return read_owning(frame, packed->owning);
     case CARILLON__ROUTER__FRAME__KIND_OFFER:
         return read_channel(frame, packed->offer->channel);
+    case CARILLON__ROUTER__FRAME__KIND_FORGET:
+        frame->mirrored.epoch = packed->forget->epoch;
+        frame->mirrored.offset = packed->forget->offset;
+        return read_channel(frame, packed->forget->channel) &&
+               is_position(packed->forget->epoch, packed->forget->offset);
     default:
         return false;
     }
 }
 
-/* The bodies of Publish, Deliver and Entry, as far as they have it. False: not as we write it. */
-static bool read_body(const struct protobuf_field *body, struct protobuf_field *envelope,
-                      uint64_t *after, bool *insist)
+/* The body of a Publish, Deliver or Entry, as far as it has it. */
+struct body {
+    struct protobuf_field envelope;
+    uint64_t after;
+    bool insist;
+    bool is_limited;
+    uint64_t history_size;
+    uint64_t history_ttl_ms;
+};
+
+/* False for a field that is not as we write it. */
+static bool take_body_field(struct body *body, const struct protobuf_field *field)
 {
-    const unsigned char *at = body->data;
-    const unsigned char *end = at + body->size;
+    if (field->number == ROUTER_ENVELOPE) {
+        body->envelope = *field;
+        return field->type == PROTOBUF_BYTES;
+    }
+    switch (field->number) {
+    case ROUTER_PUBLISH_AFTER:
+        body->after = field->value;
+        break;
+    case ROUTER_PUBLISH_INSIST:
+        body->insist = field->value != 0;
+        break;
+    case ROUTER_LIMITED:
+        body->is_limited = field->value != 0;
+        break;
+    case ROUTER_HISTORY_SIZE:
+        body->history_size = field->value;
+        break;
+    case ROUTER_HISTORY_TTL:
+        body->history_ttl_ms = field->value;
+        break;
+    default:
+        return false;
+    }
+    return field->type == PROTOBUF_VARINT;
+}
+
+static bool read_body(const struct protobuf_field *bytes, struct body *body)
+{
+    const unsigned char *at = bytes->data;
+    const unsigned char *end = at + bytes->size;
     struct protobuf_field field;
 
     while (protobuf_field_read(&at, end, &field)) {
-        if (field.number == ROUTER_ENVELOPE && field.type == PROTOBUF_BYTES)
-            *envelope = field;
-        else if (field.number == ROUTER_PUBLISH_AFTER && field.type == PROTOBUF_VARINT)
-            *after = field.value;
-        else if (field.number == ROUTER_PUBLISH_INSIST && field.type == PROTOBUF_VARINT)
-            *insist = field.value != 0;
-        else
+        if (!take_body_field(body, &field))
             return false;
     }
     return at == end;
@@ -350,25 +393,32 @@ static bool read_message_frame(const unsigned char *bytes, size_t size, size_t d
                                struct router_frame *frame)
 {
     const unsigned char *at = bytes;
-    struct protobuf_field body;
-    struct protobuf_field envelope = {0};
+    struct protobuf_field field;
+    struct body body = {0};
+    struct router_limits limits;
     struct message *message;
-    uint64_t after = 0;
-    bool insist = false;
+    ProtobufCBinaryData envelope;
 
-    if (!protobuf_field_read(&at, bytes + size, &body) || at != bytes + size ||
-        (body.number != FRAME_PUBLISH && body.number != FRAME_DELIVER &&
-         body.number != FRAME_ENTRY) ||
-        body.type != PROTOBUF_BYTES || !read_body(&body, &envelope, &after, &insist) ||
-        !read_envelope(&message, bytes_of(envelope.data, envelope.size), data_limit))
+    if (!protobuf_field_read(&at, bytes + size, &field) || at != bytes + size ||
+        (field.number != FRAME_PUBLISH && field.number != FRAME_DELIVER &&
+         field.number != FRAME_ENTRY) ||
+        field.type != PROTOBUF_BYTES || !read_body(&field, &body))
         return false;
-    *frame = (struct router_frame){.kind = (enum router_frame_kind)body.number};
+    envelope = bytes_of(body.envelope.data, body.envelope.size);
+    if (!(field.number == FRAME_ENTRY ? read_kept(&message, envelope, data_limit)
+                                      : read_envelope(&message, envelope, data_limit)))
+        return false;
+    limits = read_limits(body.is_limited, body.history_size, body.history_ttl_ms);
+    *frame = (struct router_frame){.kind = (enum router_frame_kind)field.number};
     if (frame->kind == FRAME_PUBLISH) {
         frame->publish.message = message;
-        frame->publish.after = after;
-        frame->publish.insist = insist;
+        frame->publish.after = body.after;
+        frame->publish.insist = body.insist;
+        frame->publish.limits = limits;
     } else {
         frame->deliver.message = message;
+        if (frame->kind == FRAME_ENTRY)
+            frame->deliver.limits = limits;
     }
     return take_channel(frame, message);
 }

@@ -79,7 +79,8 @@ struct bus_settings {
 struct bus_publish {
     /* 0: in the channel's history at `message->epoch`/`message->offset`, and so acknowledged.
      * UV_ENOBUFS: the buffer is full. UV_ENOTCONN: it is ephemeral, and the bus is away.
-     * UV_EMSGSIZE: the bus takes no message that large. UV_EPROTO: it refused it for good.
+     * UV_EMSGSIZE: the bus takes no message that large. UV_ENOTSUP: it is too old for its kind, its
+     * key or its limits. UV_EPROTO: it refused it for good.
      * UV_ECANCELED: the bus was closed first. */
     void (*published)(struct bus_publish *publish, int error);
     struct message *message; /* the caller's reference, kept until `published` */

@@ -153,15 +153,27 @@ static void unsubscribe(struct bus *base, const char *channel, size_t channel_si
     forget_early(bus, container_of(entry, struct early_channel, entry));
 }
 
+/* Now or never: it does not wait for shards, nor in the buffer. */
+static void publish_ephemeral(struct router_bus *bus, struct bus_publish *publish)
+{
+    const struct message *message = publish->message;
+
+    if (bus->knows_shards) {
+        router_client_publish(client_of(bus, message->channel, message->channel_size), publish);
+        return;
+    }
+    metric_add(&bus->bus.stats.refused, 1);
+    publish->published(publish, UV_ENOTCONN);
+}
+
 static void publish(struct bus *base, struct bus_publish *publish)
 {
     struct router_bus *bus = of_bus(base);
     const struct message *message = publish->message;
 
     publish->is_repeat = false;
-    if (message_is_ephemeral(message->kind)) { /* routers give everything a place */
-        metric_add(&base->stats.refused, 1);
-        publish->published(publish, UV_EPROTO);
+    if (message_is_ephemeral(message->kind)) {
+        publish_ephemeral(bus, publish);
         return;
     }
     publish->cost = message_content_size(message) + COST_OVERHEAD;
@@ -204,7 +216,10 @@ static void ask_history(struct bus *base, struct bus_ask *ask)
 
 static void forget_history(struct bus *base, struct bus_ask *ask)
 {
-    tell_soon(of_bus(base), router_asks_forget(&of_bus(base)->asks, ask));
+    struct router_bus *bus = of_bus(base);
+    struct router_client *client = known_client(bus, ask->channel, ask->channel_size);
+
+    tell_soon(bus, router_asks_forget(&bus->asks, client, ask));
 }
 
 static void ask_presence(struct bus *base, struct bus_ask *ask)

@@ -4,6 +4,7 @@
 
 #include "common/memory.h"
 
+_Static_assert(BUS_KEY_WINDOW_MS == ROUTER_KEY_WINDOW_MS, "what a bus promises, routers keep");
 _Static_assert(BUS_CLIENT_LIMIT == ROUTER_CLIENT_LIMIT && BUS_USER_LIMIT == ROUTER_USER_LIMIT &&
                    BUS_INFO_LIMIT == ROUTER_INFO_LIMIT,
                "what a bus takes, routers take");
@@ -43,7 +44,9 @@ static void on_answered(struct router_ask *router_ask, int error,
         present[i].info = text_at(who->info, who->info_size);
     }
     answer.present = present;
-    epoch_copy(answer.epoch, router_answer->epoch);
+    /* A router gives every channel an epoch from the beginning. */
+    if (answer.offset > 0 || question->ask->begins)
+        epoch_copy(answer.epoch, router_answer->epoch);
     question->ask->answered(question->ask, error, &answer);
     memory_free(present);
     memory_free(question);
@@ -62,7 +65,6 @@ static struct router_ask *question_of(struct bus_ask *ask)
 
 /* What `own` of a refused ask points at. */
 static const int is_away = UV_ENOTCONN;
-static const int is_unsupported = UV_ENOTSUP;
 
 static bool refuse(struct router_asks *asks, struct bus_ask *ask, const int *error)
 {
@@ -88,9 +90,12 @@ bool router_asks_history(struct router_asks *asks, struct router_client *client,
     return false;
 }
 
-bool router_asks_forget(struct router_asks *asks, struct bus_ask *ask)
+bool router_asks_forget(struct router_asks *asks, struct router_client *client, struct bus_ask *ask)
 {
-    return refuse(asks, ask, &is_unsupported);
+    if (!client)
+        return refuse(asks, ask, &is_away);
+    router_client_history_forget(client, question_of(ask));
+    return false;
 }
 
 bool router_asks_presence(struct router_asks *asks, struct router_client *client,

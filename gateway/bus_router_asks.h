@@ -20,7 +20,8 @@ void router_asks_init(struct router_asks *asks);
 /* The operations; `client` is NULL while there is none. True where router_asks_tell is due soon. */
 bool router_asks_history(struct router_asks *asks, struct router_client *client,
                          struct bus_ask *ask);
-bool router_asks_forget(struct router_asks *asks, struct bus_ask *ask);
+bool router_asks_forget(struct router_asks *asks, struct router_client *client,
+                        struct bus_ask *ask);
 bool router_asks_presence(struct router_asks *asks, struct router_client *client,
                           struct bus_ask *ask);
 void router_asks_set(struct router_asks *asks, struct router_client *client, const char *channel,

@@ -200,10 +200,26 @@ static void receive_subscribed(struct route *route, const struct router_frame *f
     tell_subscribed(route);
 }
 
+/* It has no place, so it neither moves ours nor waits for what is missing. Whoever has not been
+ * told `subscribed` does not expect anything yet. */
+static void receive_ephemeral(const struct route *route, struct message *message)
+{
+    struct router_client *client = route->client;
+
+    if (!route->is_wanted || !route->is_told)
+        return;
+    metric_add(&client->stats->delivered, 1);
+    client->events->deliver(client->events_context, message);
+}
+
 static void receive_delivery(struct route *route, struct message *message)
 {
     struct router_client *client = route->client;
 
+    if (message_is_ephemeral(message->kind)) {
+        receive_ephemeral(route, message);
+        return;
+    }
     if (route->stage != ROUTE_LIVE)
         return;
     if (message->offset <= route->offset) {
@@ -288,7 +304,7 @@ static bool receive_about_route(struct router_client *client, struct router_clie
             client_outgoing_receive_ack(route, frame);
         break;
     case FRAME_REFUSED:
-        if (is_heeded)
+        if (!client_ephemeral_refused(client, frame) && is_heeded)
             receive_refusal(route, frame);
         break;
     default:
@@ -343,6 +359,7 @@ void router_client_tick(struct router_client *client, uint64_t now_ms)
     client_outgoing_go_on(client);
     client_routes_rebalance(client);
     client_presence_tick(client);
+    client_ephemeral_tick(client);
     client_asks_tick(client);
     router_client_tell_untold(client);
 }
@@ -356,6 +373,7 @@ void router_client_init(struct router_client *client, uint64_t now_ms)
     list_init(&client->cramped);
     list_init(&client->untold);
     list_init(&client->outgoing);
+    list_init(&client->said);
     list_init(&client->asks);
     list_init(&client->unannounced);
     list_init(&client->announced);
@@ -369,6 +387,7 @@ void router_client_deinit(struct router_client *client)
         client_outgoing_answer(outgoing, UV_ECANCELED);
         client_outgoing_settle(outgoing);
     }
+    client_ephemeral_deinit(client);
     client_asks_deinit(client);
     client_presence_deinit(client);
     while (!list_is_empty(&client->routes)) {

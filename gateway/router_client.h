@@ -14,6 +14,9 @@
  * lost something; so publishes rest until all have had the time to subscribe. The Redis bus does
  * so, too.
  *
+ * What is ephemeral takes none of these ways: it goes to the router that the channel is at by all
+ * we know, now or never, and is delivered as it comes.
+ *
  * Who is on a channel is announced to the router where the channel is subscribed, again and again
  * (proto/router.proto); asks go to the best router whether the channel is subscribed or not. Both
  * only to routers that can: an older one is not bothered.
@@ -84,6 +87,8 @@ struct router_client {
     struct list cramped;  /* routes with publishes that wait for room in their link */
     struct list untold;   /* routes whose `subscribed` is due at once */
     struct list outgoing; /* publishes that are not settled, by sequence */
+    struct list said;     /* ephemeral messages that a router may yet send on */
+    size_t said_bytes;
     struct list asks;
     uint64_t request;        /* of the last ask or announcement */
     struct map presence;     /* channels that somebody is on */
@@ -114,7 +119,8 @@ void router_client_tick(struct router_client *client, uint64_t now_ms);
  * another call. */
 void router_client_tell_untold(struct router_client *client);
 
-/* As in bus.h. The sequence is given by the client. */
+/* As in bus.h. The sequence is given by the client. Where the router does not know of what the
+ * publish asks for (keys, limits, ephemeral kinds), it ends with UV_ENOTSUP. */
 void router_client_subscribe(struct router_client *client, const char *channel,
                              size_t channel_size);
 void router_client_unsubscribe(struct router_client *client, const char *channel,
@@ -128,9 +134,10 @@ void router_client_presence_set(struct router_client *client, const char *channe
 void router_client_presence_remove(struct router_client *client, const char *channel,
                                    size_t channel_size, const char *who, size_t who_size);
 
-/* Asks who is there, or for history: router_ask.h. */
+/* Asks who is there, or for history, or that this be forgotten: router_ask.h. */
 void router_client_presence_ask(struct router_client *client, struct router_ask *ask);
 void router_client_history_ask(struct router_client *client, struct router_ask *ask);
+void router_client_history_forget(struct router_client *client, struct router_ask *ask);
 
 /* Sequence of the oldest publish that is not settled (answered and, where its channel is
  * subscribed, delivered); UINT64_MAX where all are. */

@@ -84,9 +84,14 @@ static void put_off(struct router_ask *ask, uint64_t retry_ms)
 
 static bool can_answer(const struct router_client_link *link, const struct router_ask *ask)
 {
-    unsigned needed = ask->kind == FRAME_PRESENCE_ASK ? ROUTER_CAN_PRESENCE : ROUTER_CAN_HISTORY;
-
-    return (link->capabilities & needed) != 0;
+    switch (ask->kind) {
+    case FRAME_PRESENCE_ASK:
+        return (link->capabilities & ROUTER_CAN_PRESENCE) != 0;
+    case FRAME_HISTORY_FORGET:
+        return (link->capabilities & ROUTER_CAN_FORGET) != 0;
+    default:
+        return (link->capabilities & ROUTER_CAN_HISTORY) != 0;
+    }
 }
 
 /* Asks `link`, which can answer; insists where a better one cannot be reached, or routers send it
@@ -103,7 +108,7 @@ static void send_to(struct router_client *client, struct router_ask *ask,
     release(&ask->answer);
     ask->target = link;
     ask->request = ++client->request;
-    if (ask->kind == FRAME_PRESENCE_ASK) {
+    if (ask->kind != FRAME_HISTORY_ASK) {
         frame.presence_ask.request = ask->request;
         frame.presence_ask.insist = insists;
     } else {
@@ -147,6 +152,11 @@ void router_client_presence_ask(struct router_client *client, struct router_ask 
 void router_client_history_ask(struct router_client *client, struct router_ask *ask)
 {
     begin(client, ask, FRAME_HISTORY_ASK);
+}
+
+void router_client_history_forget(struct router_client *client, struct router_ask *ask)
+{
+    begin(client, ask, FRAME_HISTORY_FORGET);
 }
 
 /* What comes. */
@@ -206,6 +216,11 @@ bool client_asks_receive(struct router_client *client, struct router_client_link
             return true;
         add_messages(&ask->answer, frame);
         if (!frame->history.has_more)
+            finish(ask, 0);
+        return true;
+    case FRAME_HISTORY_FORGOTTEN:
+        ask = find(client, link, frame->history_forgotten.request);
+        if (ask && ask->kind == FRAME_HISTORY_FORGET)
             finish(ask, 0);
         return true;
     case FRAME_REFUSED:

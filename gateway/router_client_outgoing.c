@@ -54,20 +54,34 @@ static void send_one(struct outgoing *outgoing, bool insists)
         metric_add(&route->client->stats->repeated, 1);
     outgoing->was_sent = true;
     outgoing->stage = OUTGOING_SENT;
-    client_send(route->client, route->target,
-                &(struct router_frame){.kind = FRAME_PUBLISH,
-                                       .publish = {outgoing->message, after, insists}});
+    client_send(
+        route->client, route->target,
+        &(struct router_frame){.kind = FRAME_PUBLISH,
+                               .publish = {outgoing->message, after, insists, outgoing->limits}});
 }
 
-/* Sends the next one, or tells its owner that the router does not take such a large one. False
- * where it is not the time, or there is no room: it goes on later. */
+/* 0, or why the router does not take it. What one has got may be in its history, and in another's,
+ * which then tells it by its sequence. */
+static int check(const struct outgoing *outgoing)
+{
+    const struct router_client_link *target = outgoing->route->target;
+    unsigned needed = (outgoing->message->key.size > 0 ? (unsigned)ROUTER_CAN_KEYS : 0) |
+                      (outgoing->limits.are_set ? (unsigned)ROUTER_CAN_LIMITS : 0);
+
+    if (target->message_limit > 0 && outgoing->message->data_size > target->message_limit)
+        return UV_EMSGSIZE;
+    return outgoing->was_sent || (target->capabilities & needed) == needed ? 0 : UV_ENOTSUP;
+}
+
+/* Sends the next one, or tells its owner that the router does not take it. False where it is not
+ * the time, or there is no room: it goes on later. */
 static bool send_next(struct outgoing *outgoing, bool insists)
 {
     struct route *route = outgoing->route;
-    uint64_t limit = route->target->message_limit;
+    int error = check(outgoing);
 
-    if (limit > 0 && outgoing->message->data_size > limit) {
-        client_outgoing_answer(outgoing, UV_EMSGSIZE);
+    if (error) {
+        client_outgoing_answer(outgoing, error);
         client_outgoing_settle(outgoing);
         return true;
     }
@@ -176,15 +190,18 @@ void client_outgoing_see_own(struct route *route, const struct message *message)
 void client_outgoing_receive_ack(struct route *route, const struct router_frame *frame)
 {
     struct outgoing *outgoing = client_outgoing_find(route, frame->ack.sequence);
-    bool is_awaited = route->is_wanted && strcmp(route->epoch, frame->ack.epoch) == 0 &&
+    bool is_awaited = !frame->ack.is_repeat && route->is_wanted &&
+                      strcmp(route->epoch, frame->ack.epoch) == 0 &&
                       frame->ack.offset > route->offset;
 
     if (!outgoing || outgoing->stage == OUTGOING_ACKNOWLEDGED)
         return;
     route->moves = 0;
     route->is_lost = false;
-    if (outgoing->publish)
+    if (outgoing->publish) {
+        outgoing->publish->is_repeat = frame->ack.is_repeat;
         assign(outgoing->message, frame->ack.epoch, frame->ack.offset);
+    }
     outgoing->stage = OUTGOING_ACKNOWLEDGED;
     route->acknowledged_count++;
     outgoing->offset = frame->ack.offset;
@@ -196,15 +213,22 @@ void client_outgoing_receive_ack(struct route *route, const struct router_frame 
 void router_client_publish(struct router_client *client, struct bus_publish *publish)
 {
     struct message *message = publish->message;
-    struct route *route =
-        client_route_find_or_create(client, message->channel, message->channel_size);
-    struct outgoing *outgoing = memory_zeroed(1, sizeof(*outgoing));
+    struct outgoing *outgoing;
+    struct route *route;
 
+    if (message_is_ephemeral(message->kind)) {
+        client_ephemeral_publish(client, publish);
+        return;
+    }
+    route = client_route_find_or_create(client, message->channel, message->channel_size);
+    outgoing = memory_zeroed(1, sizeof(*outgoing));
     message->publisher = client->node;
     message->sequence = ++*client->sequence;
     outgoing->route = route;
     outgoing->publish = publish;
     outgoing->message = message_ref(message);
+    outgoing->limits =
+        (struct router_limits){publish->has_limits, publish->history_size, publish->history_ttl_ms};
     list_init(&outgoing->link);
     list_init(&outgoing->own_link);
     list_append(&client->outgoing, &outgoing->link);

@@ -1,7 +1,8 @@
 /* What the files of a router client tell each other: router_client.c (links, subscriptions,
  * what comes in), router_client_route.c (which router a channel is sought at),
  * router_client_outgoing.c (publishes), router_client_links.c (which router is the best),
- * router_client_asks.c (presence and history asks) and router_client_presence.c (who is
+ * router_client_ephemeral.c (publishes that nobody keeps), router_client_asks.c (presence and
+ * history asks) and router_client_presence.c (who is
  * announced). */
 #ifndef GATEWAY_ROUTER_CLIENT_PARTS_H
 #define GATEWAY_ROUTER_CLIENT_PARTS_H
@@ -53,6 +54,7 @@ struct outgoing {
     struct bus_publish *publish; /* NULL once `published` was called */
     struct message *message;
     enum outgoing_stage stage;
+    struct router_limits limits;
     uint64_t offset;
     bool was_sent;
 };
@@ -137,6 +139,16 @@ uint64_t client_outgoing_last_acknowledged(const struct route *route);
 void client_outgoing_see_own(struct route *route, const struct message *message);
 
 void client_outgoing_receive_ack(struct route *route, const struct router_frame *frame);
+
+/* router_client_ephemeral.c */
+
+/* Sends a message of an ephemeral kind, or not, and tells its owner. */
+void client_ephemeral_publish(struct router_client *client, struct bus_publish *publish);
+
+/* Takes a refusal, if it is one of these, and sends the message on where the channel has moved. */
+bool client_ephemeral_refused(struct router_client *client, const struct router_frame *frame);
+void client_ephemeral_tick(struct router_client *client);
+void client_ephemeral_deinit(struct router_client *client);
 
 /* router_client_links.c */
 

@@ -101,49 +101,69 @@ static void send_history(const struct ask *ask, enum router_outcome outcome,
                                            outcome, messages, count, has_more}});
 }
 
-/* Starts to read what is asked for and committed; false where it cannot be told. */
+/* Reads from a position, but nothing that is not committed. */
+static enum history_answer read_from(const struct ask *ask, struct history_reader *reader,
+                                     uint64_t offset)
+{
+    const struct place *place = ask->place;
+    uint64_t start = place_start(place);
+    uint64_t from = offset > start ? offset : start;
+    uint64_t most = from < place->committed ? place->committed - from : 0;
+
+    if (ask->is_reverse)
+        return history_read(&place->history, reader, offset, HISTORY_REVERSE, ask->limit);
+    return history_read(&place->history, reader, offset, HISTORY_FORWARD,
+                        ask->limit < most ? ask->limit : most);
+}
+
+/* Starts to read what is asked for and committed, or what there is: false where the message next to
+ * the position is not kept any more, or the position is none of this channel's. */
 static bool read_history(const struct ask *ask, struct history_reader *reader)
 {
     const struct place *place = ask->place;
-    uint64_t committed = place->committed;
-    uint64_t from = ask->is_reverse ? committed + 1 : place_start(place);
-    uint64_t limit = ask->limit;
+    uint64_t end = place->committed + (ask->is_reverse ? 1 : 0);
 
-    if (ask->epoch[0] != '\0' && !place_follows(place, ask->epoch, ask->offset, committed, &from))
-        return false;
-    if (!ask->is_reverse && limit > 0) {
-        uint64_t most = from < committed ? committed - from : 0;
-
-        limit = limit < most ? limit : most;
-    }
-    history_read(&place->history, reader, from, ask->is_reverse ? HISTORY_REVERSE : HISTORY_FORWARD,
-                 limit);
-    return true;
+    if (place_has_seen(place, ask->epoch, ask->offset) && ask->offset <= end)
+        return read_from(ask, reader, ask->offset) == HISTORY_FOUND;
+    read_from(ask, reader, ask->is_reverse ? end : place_start(place));
+    return ask->epoch[0] == '\0';
 }
 
 static void tell_history(const struct ask *ask)
 {
+    enum router_outcome outcome;
     struct message *messages[ROUTER_PIECE_LIMIT];
     struct history_reader reader;
     struct message *message;
     size_t count = 0;
     size_t bytes = 0;
 
-    if (!read_history(ask, &reader)) {
-        send_history(ask, OUTCOME_LOST, NULL, 0, false);
-        return;
-    }
+    outcome = read_history(ask, &reader) ? OUTCOME_CONTINUED : OUTCOME_LOST;
     while ((message = history_next(&reader))) {
         if (count == ROUTER_PIECE_LIMIT ||
             (count > 0 && bytes + message_content_size(message) > ROUTER_PIECE_BYTES)) {
-            send_history(ask, OUTCOME_CONTINUED, messages, count, true);
+            send_history(ask, outcome, messages, count, true);
             count = 0;
             bytes = 0;
         }
         messages[count++] = message;
         bytes += message_content_size(message);
     }
-    send_history(ask, OUTCOME_CONTINUED, messages, count, false);
+    send_history(ask, outcome, messages, count, false);
+}
+
+/* The mirror is told, and does not answer: if we die before it hears of it, it has them still. */
+static void forget_history(const struct ask *ask)
+{
+    struct place *place = ask->place;
+
+    place_forget_history(place, place->history.top);
+    mirror_forget_history(place);
+    shard_send_link(place->shard, ask->gateway,
+                    &(struct router_frame){.kind = FRAME_HISTORY_FORGOTTEN,
+                                           .channel = place->name,
+                                           .channel_size = place->name_size,
+                                           .history_forgotten = {ask->request}});
 }
 
 /* Asks. */
@@ -152,6 +172,8 @@ static void tell(const struct ask *ask)
 {
     if (ask->kind == WAITING_PRESENCE)
         tell_presence(ask);
+    else if (ask->kind == WAITING_FORGET)
+        forget_history(ask);
     else
         tell_history(ask);
 }
@@ -229,6 +251,14 @@ bool ask_receive(struct shard *shard, struct shard_link *gateway, const struct r
         receive_ask(shard, frame,
                     &(struct ask){.gateway = gateway,
                                   .kind = WAITING_PRESENCE,
+                                  .request = frame->presence_ask.request,
+                                  .epoch = ""},
+                    frame->presence_ask.insist);
+        return true;
+    case FRAME_HISTORY_FORGET:
+        receive_ask(shard, frame,
+                    &(struct ask){.gateway = gateway,
+                                  .kind = WAITING_FORGET,
                                   .request = frame->presence_ask.request,
                                   .epoch = ""},
                     frame->presence_ask.insist);

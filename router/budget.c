@@ -18,14 +18,16 @@ struct budget budget_of(const struct config *config, unsigned thread_count, uint
         .history = config->history_memory_bytes,
         .waiting = config->waiting_memory_bytes,
         .presence = config->presence_memory_bytes,
+        .keys = config->key_memory_bytes,
         .channels = config->channel_memory_bytes,
         .links = config->link_memory_bytes,
         .message = config->max_message_size,
     };
-    uint64_t *const parts[] = {&budget.history,  &budget.waiting, &budget.presence,
+    uint64_t *const parts[] = {&budget.history,  &budget.waiting, &budget.presence, &budget.keys,
                                &budget.channels, &budget.links,   &budget.message};
-    uint64_t wanted = budget.history + budget.waiting + budget.presence + budget.channels +
-                      budget.links + MESSAGE_COPIES * thread_count * budget.message;
+    uint64_t wanted = budget.history + budget.waiting + budget.presence + budget.keys +
+                      budget.channels + budget.links +
+                      MESSAGE_COPIES * thread_count * budget.message;
     uint64_t available = budget.limit - budget.limit / 8;
 
     budget.is_lowered = wanted > available;

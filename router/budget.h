@@ -17,6 +17,7 @@ struct budget {
     uint64_t history;
     uint64_t waiting;
     uint64_t presence;
+    uint64_t keys;
     uint64_t channels;
     uint64_t links;
     uint64_t message; /* data of the largest message */

@@ -368,7 +368,8 @@ void claim_receive_given(struct shard *shard, struct node *node, const struct ro
         return;
     }
     stray_park_own(place, lineage);
-    place_adopt(place, lineage, frame->given.start, &frame->given.producers);
+    place_adopt(place, lineage, frame->given.start, frame->given.forgotten,
+                &frame->given.producers);
     place->used_ms = shard->now_ms;
     copy_attach(place, node, lineage->offset, false);
     place->source_has_title = frame->given.has_title;

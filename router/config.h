@@ -30,6 +30,7 @@ struct config {
     uint64_t history_memory_bytes;
     uint64_t waiting_memory_bytes;
     uint64_t presence_memory_bytes;
+    uint64_t key_memory_bytes;
     uint64_t link_queue_limit;
     uint64_t link_memory_bytes;
     uint64_t channel_memory_bytes;

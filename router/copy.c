@@ -65,8 +65,10 @@ void copy_receive_open(struct shard *shard, struct node *node, const struct rout
             claim_start(place, false);
         return;
     }
+    stray_expect_rest(place);
     stray_park_own(place, &frame->given.lineage); /* an owner that gave up its claim */
-    place_adopt(place, &frame->given.lineage, frame->given.start, &frame->given.producers);
+    place_adopt(place, &frame->given.lineage, frame->given.start, frame->given.forgotten,
+                &frame->given.producers);
     place->used_ms = shard->now_ms;
     if (place->yielded_to != node->id)
         place->yielded_to = 0;
@@ -94,7 +96,20 @@ void copy_receive_close(struct place *place, struct node *node, const struct rou
     }
 }
 
-bool copy_receive_entry(struct place *place, struct node *node, struct message *message)
+void copy_receive_forget(struct place *place, const struct node *node,
+                         const struct router_frame *frame)
+{
+    bool is_ours = place->source == node && place->source_is_owner &&
+                   strcmp(place->lineage.epoch, frame->mirrored.epoch) == 0;
+
+    uint64_t offset = frame->mirrored.offset;
+
+    if (is_ours)
+        place_forget_history(place, offset < place->history.top ? offset : place->history.top);
+}
+
+bool copy_receive_entry(struct place *place, struct node *node, struct message *message,
+                        const struct router_limits *limits)
 {
     struct shard *shard = place->shard;
 
@@ -109,7 +124,7 @@ bool copy_receive_entry(struct place *place, struct node *node, struct message *
             return false;
         place_reset(place, &lineage, message->offset - 1); /* the owner has not kept the rest */
     }
-    place_append(place, message, shard->now_ms);
+    place_append(place, message, limits, shard->now_ms);
     if (place->source_is_owner) {
         if (list_is_empty(&place->ack_link))
             list_append(&shard->acks, &place->ack_link);

@@ -125,6 +125,19 @@ void mirror_want(struct place *place)
         set_state(place, MIRROR_NONE);
 }
 
+static void send_open(struct place *place)
+{
+    shard_send(place->shard, place->mirror,
+               &(struct router_frame){
+                   .kind = FRAME_MIRROR_OPEN,
+                   .channel = place->name,
+                   .channel_size = place->name_size,
+                   .given = {.lineage = place_lineage(place),
+                             .start = place_start(place),
+                             .forgotten = place->forgotten,
+                             .producers = {place->producers.items, place->producers.count}}});
+}
+
 void mirror_open(struct place *place)
 {
     struct shard *shard = place->shard;
@@ -144,14 +157,7 @@ void mirror_open(struct place *place)
     place->mirrored = 0;
     list_append(&node->mirrored, &place->mirror_link);
     set_state(place, MIRROR_OPENING);
-    shard_send(shard, node,
-               &(struct router_frame){
-                   .kind = FRAME_MIRROR_OPEN,
-                   .channel = place->name,
-                   .channel_size = place->name_size,
-                   .given = {.lineage = place_lineage(place),
-                             .start = place_start(place),
-                             .producers = {place->producers.items, place->producers.count}}});
+    send_open(place);
 }
 
 void mirror_open_wanted(struct shard *shard)
@@ -187,10 +193,11 @@ void mirror_retry(struct place *place)
     mirror_open(place);
 }
 
-static void send_entry(struct place *place, struct node *node, struct message *message)
+static void send_entry(struct place *place, struct message *message,
+                       const struct router_limits *limits)
 {
-    shard_send(place->shard, node,
-               &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}});
+    shard_send(place->shard, place->mirror,
+               &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message, *limits}});
 }
 
 void mirror_append(struct place *place, struct message *message)
@@ -198,7 +205,7 @@ void mirror_append(struct place *place, struct message *message)
     switch (place->mirror_state) {
     case MIRROR_SYNCING:
     case MIRROR_HELD:
-        send_entry(place, place->mirror, message);
+        send_entry(place, message, &place->limits);
         return;
     case MIRROR_WANTED:
         if (place->mirror_refusals == 0)
@@ -210,22 +217,30 @@ void mirror_append(struct place *place, struct message *message)
 }
 
 /* Sends all after an offset. What was appended since the mirror was asked may have left the history
- * by now; those that are pending are at hand all the same. */
-static void send_rest(struct place *place, uint64_t from)
+ * by now; those that are pending are at hand all the same. Returns the offset of the last one. */
+static uint64_t send_rest(struct place *place, uint64_t from)
 {
     struct history_reader reader;
     struct message *message;
     uint64_t start = place_start(place);
+    uint64_t last = from;
 
     for (struct list *at = place->pending.next; at != &place->pending; at = at->next) {
-        message = container_of(at, struct waiting, link)->message;
-        if (message && message->offset > from && message->offset <= start)
-            send_entry(place, place->mirror, message);
+        const struct waiting *waiting = container_of(at, struct waiting, link);
+
+        message = waiting->message;
+        if (!message || message->offset <= from || message->offset > start)
+            continue;
+        send_entry(place, message, &waiting->limits);
+        last = message->offset;
     }
     history_read(&place->history, &reader, from > start ? from : start, HISTORY_FORWARD,
                  UINT64_MAX);
-    while ((message = history_next(&reader)))
-        send_entry(place, place->mirror, message);
+    while ((message = history_next(&reader))) {
+        send_entry(place, message, &place->limits);
+        last = message->offset;
+    }
+    return last;
 }
 
 static void become_held(struct place *place)
@@ -270,7 +285,14 @@ void mirror_receive_have(struct place *place, struct node *node, const struct ro
     place->mirror_target = place->history.top;
     place->mirrored = frame->mirrored.offset;
     set_state(place, MIRROR_SYNCING);
-    send_rest(place, frame->mirrored.offset);
+    if (send_rest(place, frame->mirrored.offset) < place->mirror_target) {
+        /* What it lacks nobody keeps any more: it begins where we are now. */
+        set_state(place, MIRROR_OPENING);
+        send_open(place);
+        return;
+    }
+    if (place->forgotten > frame->mirrored.offset)
+        mirror_forget_history(place); /* what is pending was sent all the same */
     if (place->mirrored >= place->mirror_target)
         become_held(place);
 }
@@ -299,6 +321,17 @@ static void send_close(struct place *place, bool forget)
                                       .channel = place->name,
                                       .channel_size = place->name_size,
                                       .mirror_close = {forget}});
+}
+
+void mirror_forget_history(struct place *place)
+{
+    if (place->mirror)
+        shard_send(place->shard, place->mirror,
+                   &(struct router_frame){
+                       .kind = FRAME_FORGET,
+                       .channel = place->name,
+                       .channel_size = place->name_size,
+                       .mirrored = {.epoch = place->lineage.epoch, .offset = place->forgotten}});
 }
 
 bool mirror_close(struct place *place)

@@ -123,6 +123,7 @@ static void answer_elsewhere(const struct waiting *waiting, uint64_t node)
         return;
     case WAITING_PRESENCE:
     case WAITING_HISTORY:
+    case WAITING_FORGET:
         ask_send_away(waiting, node);
         return;
     }
@@ -136,11 +137,11 @@ static void acknowledge(const struct waiting *waiting)
 
     if (waiting->gateway)
         shard_send_link(place->shard, waiting->gateway,
-                        &(struct router_frame){
-                            .kind = FRAME_ACK,
-                            .channel = place->name,
-                            .channel_size = place->name_size,
-                            .ack = {waiting->sequence, place->lineage.epoch, waiting->told}});
+                        &(struct router_frame){.kind = FRAME_ACK,
+                                               .channel = place->name,
+                                               .channel_size = place->name_size,
+                                               .ack = {waiting->sequence, place->lineage.epoch,
+                                                       waiting->told, waiting->is_repeat}});
 }
 
 static void count_commit(struct place *place)
@@ -172,20 +173,63 @@ void owner_commit(struct place *place)
     }
 }
 
-/* A publish that was seen before: acknowledged when the first one is, or would have been. */
-static void repeat(struct place *place, struct shard_link *gateway, uint64_t sequence,
-                   const struct router_producer *producer)
+/* Acknowledges a publish that is not appended with an earlier message's place, or none, once all
+ * that is here is committed. */
+static void answer_later(struct place *place, struct shard_link *gateway, uint64_t sequence,
+                         uint64_t told, bool is_repeat)
 {
     struct waiting *waiting = wait_for(&place->pending, place, gateway, WAITING_PUBLISH, NULL);
 
-    metric_add(&place->shard->stats.duplicates, 1);
     waiting->sequence = sequence;
     waiting->offset = place->history.top;
-    waiting->told = producer->sequence == sequence ? producer->offset : 0;
+    waiting->told = told;
+    waiting->is_repeat = is_repeat;
     owner_commit(place);
 }
 
-void owner_append(struct place *place, struct shard_link *gateway, struct message *message)
+/* True where a message with its key has been taken. */
+static bool is_key_known(const struct place *place, const struct message *message, uint64_t *offset)
+{
+    return message->key.size > 0 &&
+           key_table_find(&place->keys, message->key, place->shard->now_ms, offset);
+}
+
+/* True where what stands at an offset is another message, as far as we have it. */
+static bool is_of_another(const struct place *place, const struct message *message, uint64_t offset)
+{
+    struct history_reader reader;
+    const struct message *first;
+
+    if (offset == 0 || offset <= place_start(place))
+        return false;
+    history_read(&place->history, &reader, offset - 1, HISTORY_FORWARD, 1);
+    first = history_next(&reader);
+    return first &&
+           (first->publisher != message->publisher || first->sequence != message->sequence);
+}
+
+/* A publish that was seen before: acknowledged when the first one is, or would have been. */
+static void repeat(struct place *place, struct shard_link *gateway, const struct message *message,
+                   const struct router_producer *producer)
+{
+    uint64_t told = producer->sequence == message->sequence ? producer->offset : 0;
+
+    metric_add(&place->shard->stats.duplicates, 1);
+    answer_later(place, gateway, message->sequence, told, is_of_another(place, message, told));
+}
+
+/* A publish whose key is another message's. Its sequence counts all the same: the next one may come
+ * after it. */
+static void repeat_key(struct place *place, struct shard_link *gateway,
+                       const struct message *message, uint64_t told)
+{
+    metric_add(&place->shard->stats.repeated, 1);
+    place_note_publisher(place, message, told);
+    answer_later(place, gateway, message->sequence, told, true);
+}
+
+void owner_append(struct place *place, struct shard_link *gateway, struct message *message,
+                  const struct router_limits *limits)
 {
     struct waiting *waiting;
 
@@ -195,19 +239,25 @@ void owner_append(struct place *place, struct shard_link *gateway, struct messag
     waiting->sequence = message->sequence;
     waiting->offset = message->offset;
     waiting->told = message->offset;
-    place_append(place, message, place->shard->now_ms);
+    waiting->limits = *limits;
+    place_append(place, message, limits, place->shard->now_ms);
     mirror_append(place, message);
     owner_commit(place);
 }
 
 static void publish(struct place *place, struct shard_link *gateway, struct message *message,
-                    uint64_t after)
+                    uint64_t after, const struct router_limits *limits)
 {
     const struct router_producer *producer = producers_find(&place->producers, message->publisher);
     uint64_t last = producer ? producer->sequence : 0;
+    uint64_t offset;
 
+    if (message_is_ephemeral(message->kind)) {
+        subscriber_deliver_ephemeral(place, message);
+        return;
+    }
     if (producer && message->sequence <= last) {
-        repeat(place, gateway, message->sequence, producer);
+        repeat(place, gateway, message, producer);
         return;
     }
     if (after > last) {
@@ -216,7 +266,11 @@ static void publish(struct place *place, struct shard_link *gateway, struct mess
                          REASON_GAP, 0);
         return;
     }
-    owner_append(place, gateway, message);
+    if (is_key_known(place, message, &offset)) {
+        repeat_key(place, gateway, message, offset);
+        return;
+    }
+    owner_append(place, gateway, message, limits);
 }
 
 /* Requests. */
@@ -335,12 +389,13 @@ void owner_publish(struct shard *shard, struct shard_link *gateway,
     }
     switch (owner_turn(place, frame->publish.insist, &node)) {
     case TURN_SERVE:
-        publish(place, gateway, message, frame->publish.after);
+        publish(place, gateway, message, frame->publish.after, &frame->publish.limits);
         return;
     case TURN_PARK:
         waiting = owner_park(place, gateway, WAITING_PUBLISH, message);
         waiting->sequence = message->sequence;
         waiting->after = frame->publish.after;
+        waiting->limits = frame->publish.limits;
         return;
     case TURN_AWAY:
         send_refused(shard, gateway, place->name, place->name_size, message->sequence, REASON_MOVED,
@@ -354,7 +409,8 @@ static void serve(const struct waiting *waiting)
 {
     switch (waiting->kind) {
     case WAITING_PUBLISH:
-        publish(waiting->place, waiting->gateway, waiting->message, waiting->after);
+        publish(waiting->place, waiting->gateway, waiting->message, waiting->after,
+                &waiting->limits);
         return;
     case WAITING_STRAY: /* of another list */
         return;
@@ -365,6 +421,7 @@ static void serve(const struct waiting *waiting)
         return;
     case WAITING_PRESENCE:
     case WAITING_HISTORY:
+    case WAITING_FORGET:
         ask_serve_parked(waiting);
         return;
     }

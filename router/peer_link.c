@@ -113,6 +113,7 @@ static void bring_up(struct peer_link *link)
     uint64_t now_ms = worker_now_ms(unit->worker);
 
     link->is_up = true;
+    link->shard_link.capabilities = peer->capabilities;
     learn_from(link);
     if (peer->role == ROLE_ROUTER)
         shard_peer_up(&unit->shard, &link->shard_link, peer->node, peer->name, peer->address,

@@ -8,7 +8,7 @@
 #define OVERHEAD_BYTES 96 /* of the allocator, for two allocations, and the map's slot */
 
 struct place *place_create(const char *name, size_t name_size, struct histories *histories,
-                           struct presences *presences)
+                           struct key_tables *keys, struct presences *presences)
 {
     size_t bytes = sizeof(struct place) + name_size + 1;
     struct place *place = memory_zeroed(1, bytes);
@@ -16,6 +16,7 @@ struct place *place_create(const char *name, size_t name_size, struct histories 
     memcpy(place->name, name, name_size);
     place->name_size = name_size;
     history_init(&place->history, histories, bytes);
+    key_table_init(&place->keys, keys, 0);
     presence_init(&place->presence, presences);
     list_init(&place->link);
     list_init(&place->source_link);
@@ -59,6 +60,7 @@ void place_destroy(struct place *place)
     list_remove(&place->link);
     list_remove(&place->wanted_link);
     history_deinit(&place->history);
+    key_table_deinit(&place->keys);
     presence_deinit(&place->presence);
     producers_deinit(&place->producers);
     memory_free(place);
@@ -110,15 +112,28 @@ bool place_continues(const struct place *place, const struct router_lineage *lin
     return top >= start && (is_same || is_before);
 }
 
-void place_adopt(struct place *place, const struct router_lineage *lineage, uint64_t start,
-                 const struct router_producers *producers)
+/* Keys name messages by their offsets, which mean others in another copy. */
+static void forget_other_keys(struct place *place, const struct router_lineage *lineage)
 {
+    struct router_lineage own = place_lineage(place);
+
+    if (place_common_offset(&own, lineage) < own.offset)
+        key_table_deinit(&place->keys);
+}
+
+void place_adopt(struct place *place, const struct router_lineage *lineage, uint64_t start,
+                 uint64_t forgotten, const struct router_producers *producers)
+{
+    forget_other_keys(place, lineage);
     if (place_continues(place, lineage, start)) {
         place->lineage = *lineage;
         place->has_title = place->is_unsure = false;
     } else {
         place_reset(place, lineage, start);
+        place->limits = (struct router_limits){0};
+        place->forgotten = 0;
     }
+    place_forget_history(place, forgotten);
     place->given_to = NULL;
     producers_set(&place->producers, producers->items, producers->count);
     weigh(place);
@@ -139,29 +154,59 @@ void place_cut_short(struct place *place)
 void place_forget(struct place *place)
 {
     place_reset(place, &(struct router_lineage){0}, 0);
+    place->limits = (struct router_limits){0};
+    place->forgotten = 0;
+    key_table_deinit(&place->keys);
     producers_deinit(&place->producers);
     weigh(place);
 }
 
-void place_append(struct place *place, struct message *message, uint64_t now_ms)
+void place_forget_history(struct place *place, uint64_t offset)
 {
-    producers_note(&place->producers, message->publisher, message->sequence, message->offset);
-    weigh(place);
-    history_append(&place->history, message, now_ms);
+    if (offset <= place->forgotten)
+        return;
+    place->forgotten = offset;
+    history_trim(&place->history, offset);
 }
 
-bool place_follows(const struct place *place, const char *epoch, uint64_t offset, uint64_t limit,
-                   uint64_t *from)
+void place_note_publisher(struct place *place, const struct message *message, uint64_t offset)
+{
+    producers_note(&place->producers, message->publisher, message->sequence, offset);
+    weigh(place);
+}
+
+void place_append(struct place *place, struct message *message, const struct router_limits *limits,
+                  uint64_t now_ms)
+{
+    place->limits = *limits;
+    place_note_publisher(place, message, message->offset);
+    if (message->key.size > 0)
+        key_table_note(&place->keys, message->key, message->offset, now_ms);
+    if (limits->are_set)
+        history_append_as(&place->history, message,
+                          &(struct history_terms){limits->history_size, limits->history_ttl_ms},
+                          now_ms);
+    else
+        history_append(&place->history, message, now_ms);
+}
+
+bool place_has_seen(const struct place *place, const char *epoch, uint64_t offset)
 {
     const struct router_lineage *lineage = &place->lineage;
     bool is_same = strcmp(epoch, lineage->epoch) == 0;
     bool is_before = lineage->previous[0] != '\0' && strcmp(epoch, lineage->previous) == 0 &&
                      offset <= lineage->fork;
 
+    return is_same || is_before;
+}
+
+bool place_follows(const struct place *place, const char *epoch, uint64_t offset, uint64_t limit,
+                   uint64_t *from)
+{
     *from = offset;
     if (offset == 0 && limit == 0)
         return true; /* there never was anything, under whatever epoch */
-    return (is_same || is_before) && offset <= limit &&
+    return place_has_seen(place, epoch, offset) && offset <= limit &&
            (offset >= place_start(place) || offset == limit);
 }
 

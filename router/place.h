@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "common/history.h"
+#include "common/keys.h"
 #include "common/list.h"
 #include "common/map.h"
 #include "common/message.h"
@@ -59,6 +60,10 @@ struct place {
     /* The copy. */
     struct router_lineage lineage; /* but for `offset`, which is history.top */
     struct history history;
+    struct router_limits limits; /* that its newest message brought, and that count for all */
+    uint64_t forgotten;    /* somebody wanted nothing kept of what is up to here, which is never
+                              beyond the start of the history */
+    struct key_table keys; /* of the messages that came, whether they are kept or not */
     struct producers producers;
     bool has_title;
     bool is_unsure;        /* whoever had the title may be gone, and nobody else has all of this */
@@ -113,9 +118,9 @@ struct place {
     char name[];
 };
 
-/* An empty copy. `histories` is the family of its history, `presences` that of its presence. */
+/* An empty copy. `histories` is the family of its history, `keys` and `presences` likewise. */
 struct place *place_create(const char *name, size_t name_size, struct histories *histories,
-                           struct presences *presences);
+                           struct key_tables *keys, struct presences *presences);
 
 /* From now on what the place takes beside its history and its presence is counted in `*memory`. */
 void place_count_in(struct place *place, uint64_t *memory);
@@ -140,10 +145,10 @@ void place_reset(struct place *place, const struct router_lineage *lineage, uint
 bool place_continues(const struct place *place, const struct router_lineage *lineage,
                      uint64_t start);
 
-/* Makes the copy that of another router, whose messages after `start` are to come. What we have of
- * it already is kept; the title is not. */
+/* Makes the copy that of another router, whose messages after `start` are to come, and which has
+ * forgotten those up to `forgotten`. What else we have of it already is kept; the title is not. */
 void place_adopt(struct place *place, const struct router_lineage *lineage, uint64_t start,
-                 const struct router_producers *producers);
+                 uint64_t forgotten, const struct router_producers *producers);
 
 /* No more comes of the copy that was adopted last: what is known of publishers beyond what came is
  * forgotten, so that they can publish it again. */
@@ -152,8 +157,16 @@ void place_cut_short(struct place *place);
 /* Forgets the copy and its title. */
 void place_forget(struct place *place);
 
-/* Appends the next message, whose offset has been set; notes its publisher. */
-void place_append(struct place *place, struct message *message, uint64_t now_ms);
+/* Drops the messages up to an offset; their places, publishers and keys stay. */
+void place_forget_history(struct place *place, uint64_t offset);
+
+/* Notes that a publisher's message is known, and where it, or the one that it repeats, is. */
+void place_note_publisher(struct place *place, const struct message *message, uint64_t offset);
+
+/* Appends the next message, whose offset has been set, and keeps the history within its limits;
+ * notes its publisher and its key. */
+void place_append(struct place *place, struct message *message, const struct router_limits *limits,
+                  uint64_t now_ms);
 
 /*
  * Where whoever has seen the message at (epoch, offset) goes on in this copy, up to `limit`: true
@@ -161,6 +174,9 @@ void place_append(struct place *place, struct message *message, uint64_t now_ms)
  */
 bool place_follows(const struct place *place, const char *epoch, uint64_t offset, uint64_t limit,
                    uint64_t *from);
+
+/* True where the place (epoch, offset) is one of this copy's, or of the epoch before its fork. */
+bool place_has_seen(const struct place *place, const char *epoch, uint64_t offset);
 
 /* True if `one` is the better copy of the two: the one to go on with. */
 bool place_is_better(const struct router_lineage *one, bool one_has_title,

@@ -40,7 +40,7 @@ struct place *places_find_or_create(struct shard *shard, const char *name, size_
 
     if (place || shard->map.count >= shard->settings.place_limit || !places_have_room(shard))
         return place;
-    place = place_create(name, name_size, &shard->histories, &shard->presences);
+    place = place_create(name, name_size, &shard->histories, &shard->keys, &shard->presences);
     place->shard = shard;
     place_count_in(place, &shard->place_bytes);
     place->used_ms = shard->now_ms;
@@ -74,11 +74,13 @@ void places_set_role(struct place *place, enum place_role role)
     metric_set(&shard->stats.owned, shard->owned_count);
 }
 
-/* True for a place of which nobody wants anything: its history is gone, and so may it be. */
+/* True for a place of which nobody wants anything: its history is gone, and so may it be. A key
+ * holds it because it names an offset, which means nothing in another life of the channel. */
 static bool is_forgettable(const struct shard *shard, const struct place *place)
 {
-    return place->history.count == 0 && list_is_empty(&place->subscribers) &&
-           list_is_empty(&place->pending) && list_is_empty(&place->parked) && !stray_waits(place) &&
+    return !history_is_held(&place->history) && key_table_is_empty(&place->keys) &&
+           list_is_empty(&place->subscribers) && list_is_empty(&place->pending) &&
+           list_is_empty(&place->parked) && !stray_waits(place) &&
            list_is_empty(&place->stray_sources) && !place->claim &&
            presence_is_empty(&place->presence) && !place->taker && !place->source &&
            shard->now_ms - place->used_ms > IDLE_PLACE_MS &&

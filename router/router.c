@@ -248,6 +248,7 @@ static void log_budget(const struct budget *budget, const struct config *config)
                   log_number("history_memory", (int64_t)budget->history),
                   log_number("waiting_memory", (int64_t)budget->waiting),
                   log_number("presence_memory", (int64_t)budget->presence),
+                  log_number("key_memory", (int64_t)budget->keys),
                   log_number("channel_memory", (int64_t)budget->channels),
                   log_number("link_memory", (int64_t)budget->links),
                   log_number("max_message_size", (int64_t)budget->message));

@@ -38,6 +38,11 @@ static const struct shard_metric metrics[] = {
      STAT(unmirrored)},
     {"carillon_router_duplicates_total", METRIC_COUNTER, "Publishes that were repetitions.",
      STAT(duplicates)},
+    {"carillon_router_repeated_keys_total", METRIC_COUNTER,
+     "Publishes that were not appended because their idempotency key was known.", STAT(repeated)},
+    {"carillon_router_evicted_keys_total", METRIC_COUNTER,
+     "Idempotency keys that were forgotten before their time, for want of memory.",
+     STAT(keys_evicted)},
     {"carillon_router_refused_total", METRIC_COUNTER, "Publishes and requests refused for room.",
      STAT(refused)},
     {"carillon_router_delivered_total", METRIC_COUNTER, "Messages sent to gateways.",
@@ -87,6 +92,7 @@ uint64_t router_used_bytes(const struct worker *workers, unsigned worker_count)
     return sum_of(workers, worker_count, STAT(history_bytes)) +
            sum_of(workers, worker_count, STAT(waiting_bytes)) +
            sum_of(workers, worker_count, STAT(presence_bytes)) +
+           sum_of(workers, worker_count, STAT(key_bytes)) +
            sum_of(workers, worker_count, STAT(place_bytes)) + link_bytes(workers, worker_count);
 }
 
@@ -103,6 +109,7 @@ static void append_memory(struct buffer *text, const struct worker *workers, uns
         {"kind=\"waiting\"", sum_of(workers, worker_count, STAT(waiting_bytes)), budget->waiting},
         {"kind=\"presence\"", sum_of(workers, worker_count, STAT(presence_bytes)),
          budget->presence},
+        {"kind=\"keys\"", sum_of(workers, worker_count, STAT(key_bytes)), budget->keys},
         {"kind=\"channels\"", sum_of(workers, worker_count, STAT(place_bytes)), budget->channels},
         {"kind=\"links\"", link_bytes(workers, worker_count), budget->links},
     };

@@ -235,7 +235,12 @@ static bool receive_about_place(struct shard *shard, struct node *node,
             claim_receive_head(place, node, frame);
         return true;
     case FRAME_ENTRY:
-        return !place || copy_receive_entry(place, node, frame->deliver.message);
+        return !place ||
+               copy_receive_entry(place, node, frame->deliver.message, &frame->deliver.limits);
+    case FRAME_FORGET:
+        if (place)
+            copy_receive_forget(place, node, frame);
+        return true;
     case FRAME_MIRROR_HAVE:
         if (place)
             mirror_receive_have(place, node, frame);
@@ -364,6 +369,9 @@ void shard_tick(struct shard *shard, uint64_t now_ms)
     metric_set(&shard->stats.history_bytes, shard->histories.memory);
     metric_set(&shard->stats.evicted, shard->histories.evicted);
     metric_set(&shard->stats.place_bytes, places_bytes(shard));
+    key_tables_expire(&shard->keys, shard->now_ms);
+    metric_set(&shard->stats.key_bytes, shard->keys.memory);
+    metric_set(&shard->stats.keys_evicted, shard->keys.evicted);
     presences_expire(&shard->presences, shard->now_ms);
     metric_set(&shard->stats.present, shard->presences.count);
     metric_set(&shard->stats.presence_bytes, shard->presences.memory);
@@ -418,6 +426,11 @@ static void on_emptied(struct history *history)
     (void)history; /* sweep() finds the place */
 }
 
+static void on_keys_emptied(struct key_table *table)
+{
+    (void)table; /* likewise */
+}
+
 void shard_init(struct shard *shard, const struct shard_settings *settings,
                 const struct shard_output *output, void *context, uint64_t now_ms)
 {
@@ -437,6 +450,7 @@ void shard_init(struct shard *shard, const struct shard_settings *settings,
     list_init(&shard->inquiries);
     list_init(&shard->acks);
     histories_init(&shard->histories, &settings->history, on_emptied);
+    key_tables_init(&shard->keys, ROUTER_KEY_WINDOW_MS, settings->key_limit_bytes, on_keys_emptied);
     presences_init(&shard->presences, settings->presence_limit_bytes);
     shard->claim_count = settings->random(context) >> 1; /* no two routers count the same claims */
 }

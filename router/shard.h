@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/history.h"
+#include "common/keys.h"
 #include "common/list.h"
 #include "common/map.h"
 #include "common/metrics.h"
@@ -33,8 +34,9 @@ struct place;
 /* One end of a connection after its handshake; embedded in whatever carries it. */
 struct shard_link {
     struct list link;
-    struct node *node; /* the router at the other end; NULL: it is a gateway */
-    uint64_t id;       /* the other end's node id */
+    struct node *node;     /* the router at the other end; NULL: it is a gateway */
+    uint64_t id;           /* the other end's node id */
+    unsigned capabilities; /* set before the link is up */
     uint64_t heard_ms;
     uint64_t pinged_ms;
     struct list subscribers; /* its subscriptions, */
@@ -59,6 +61,7 @@ struct shard_settings {
     uint64_t place_limit;       /* channels in memory, */
     uint64_t place_limit_bytes; /* and what they take, with their subscriptions; 0: any */
     uint64_t presence_limit_bytes;
+    uint64_t key_limit_bytes;
     /* A random number that is new each time. */
     uint64_t (*random)(void *context);
 };
@@ -75,12 +78,15 @@ struct shard_stats {
     struct metric evicted;     /* messages that left their history for want of memory */
     struct metric present;     /* clients on all channels */
     struct metric presence_bytes;
-    struct metric published;  /* committed publishes */
-    struct metric alone;      /* of them, those that no other router holds */
-    struct metric unmirrored; /* owned channels that the router which should hold them refused */
-    struct metric duplicates; /* repeated publishes */
-    struct metric refused;    /* publishes and requests that were refused for room */
-    struct metric delivered;  /* messages to gateways */
+    struct metric key_bytes;
+    struct metric keys_evicted; /* keys that went before their time for want of memory */
+    struct metric repeated;     /* publishes whose key was known */
+    struct metric published;    /* committed publishes */
+    struct metric alone;        /* of them, those that no other router holds */
+    struct metric unmirrored;   /* owned channels that the router which should hold them refused */
+    struct metric duplicates;   /* repeated publishes */
+    struct metric refused;      /* publishes and requests that were refused for room */
+    struct metric delivered;    /* messages to gateways, ephemeral ones among them */
     struct metric claims;
     struct metric taken;     /* copies that came from another router */
     struct metric given;     /* copies that went to another */
@@ -109,6 +115,7 @@ struct shard {
     struct list inquiries;
     struct list acks; /* places whose owner is to be told what we mirror */
     struct histories histories;
+    struct key_tables keys;
     struct presences presences;
     struct shard_stats stats;
     uint64_t claim_count;
@@ -132,7 +139,8 @@ void shard_deinit(struct shard *shard);
  * may be claimed. A router that did so before would own what others own already. */
 void shard_open(struct shard *shard, uint64_t now_ms);
 
-/* A link to another router, or to a gateway, is there. `link` is zero-initialised. */
+/* A link to another router, or to a gateway, is there. `link` is zero-initialised, but for its
+ * capabilities. */
 void shard_peer_up(struct shard *shard, struct shard_link *link, uint64_t id, const char *name,
                    const char *address, uint64_t now_ms);
 void shard_gateway_up(struct shard *shard, struct shard_link *link, uint64_t id, uint64_t now_ms);

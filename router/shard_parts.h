@@ -23,6 +23,7 @@ enum waiting_kind {
     WAITING_SUBSCRIBE,
     WAITING_PRESENCE,
     WAITING_HISTORY,
+    WAITING_FORGET,
 };
 
 /* A request that cannot be answered yet: parked until its channel has an owner, or pending until it
@@ -34,13 +35,15 @@ struct waiting {
     struct shard_link *gateway; /* NULL once it is gone */
     enum waiting_kind kind;
     struct message *message; /* NULL for a subscription, and for a publish that is a repetition */
-    uint64_t sequence;       /* of a presence or history ask: its request */
+    uint64_t sequence;       /* of an ask: its request */
     uint64_t after;
     uint64_t limit; /* of a history ask, as is is_reverse */
     bool is_reverse;
     uint64_t offset;       /* pending: when this is committed; parked: where the asker stands */
     uint64_t acknowledged; /* of a subscription: a sequence, or 0 */
     uint64_t told;         /* pending: the offset for the answer; 0 if unknown */
+    bool is_repeat;        /* pending: that of another message with the same key */
+    struct router_limits limits; /* of a publish */
     size_t cost;
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
 };
@@ -149,7 +152,8 @@ struct waiting *owner_park(struct place *place, struct shard_link *gateway, enum
 void owner_forget(struct waiting *waiting);
 
 /* Appends a new message; its publisher's gateway, if there is one, is told when it is committed. */
-void owner_append(struct place *place, struct shard_link *gateway, struct message *message);
+void owner_append(struct place *place, struct shard_link *gateway, struct message *message,
+                  const struct router_limits *limits);
 
 /* True where a request with so many bytes of data may wait. */
 bool owner_has_room(const struct shard *shard, size_t bytes);
@@ -169,6 +173,9 @@ void subscriber_end(struct subscriber *subscriber);
 
 /* Sends all a message that has just been committed. */
 void subscriber_deliver(struct place *place, struct message *message);
+
+/* Sends a message of an ephemeral kind to all that know of these. */
+void subscriber_deliver_ephemeral(struct place *place, struct message *message);
 
 /* ask.c */
 
@@ -191,6 +198,8 @@ void mirror_open_wanted(struct shard *shard);
 void mirror_retry(struct place *place);
 /* A message was appended. */
 void mirror_append(struct place *place, struct message *message);
+/* The history was forgotten up to `place->forgotten`. */
+void mirror_forget_history(struct place *place);
 /* Asks the mirror to be none any more; true if nothing need be waited for. */
 bool mirror_close(struct place *place);
 /* The channel is forgotten, and so is the mirror; nothing is waited for. */
@@ -214,7 +223,11 @@ void mirror_fences_expire(struct shard *shard);
 void copy_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame);
 void copy_receive_close(struct place *place, struct node *node, const struct router_frame *frame);
 /* The next message of a copy that comes in; false if it does not belong. */
-bool copy_receive_entry(struct place *place, struct node *node, struct message *message);
+bool copy_receive_entry(struct place *place, struct node *node, struct message *message,
+                        const struct router_limits *limits);
+/* Our owner forgets what is up to an offset. */
+void copy_receive_forget(struct place *place, const struct node *node,
+                         const struct router_frame *frame);
 void copy_send_acks(struct shard *shard);
 /* From here on `node` sends what the copy lacks. */
 void copy_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
@@ -294,6 +307,9 @@ void stray_park_own(struct place *place, const struct router_lineage *better);
 /* A router gave us a copy and its title, and we want no more of it than its strays. Several may at
  * once. */
 void stray_expect(struct place *place, struct node *node, const struct router_frame *frame);
+/* Another copy is about to take the place of one that is still coming, with its title: nobody else
+ * may have what is on its way. */
+void stray_expect_rest(struct place *place);
 /* Takes the next message of that copy; false if it is none. */
 bool stray_receive(struct place *place, const struct node *node, struct message *message);
 /* A link is gone, and what was on its way. */

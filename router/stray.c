@@ -65,12 +65,24 @@ static bool is_kept(const struct place *place, const struct identities *kept,
            identities_have(kept, message->publisher, message->sequence);
 }
 
+/* True where both sides took messages with one key: one is enough. */
+static bool is_repeat(struct place *place, const struct message *message)
+{
+    uint64_t offset;
+
+    if (message->key.size == 0 ||
+        !key_table_find(&place->keys, message->key, place->shard->now_ms, &offset))
+        return false;
+    place_note_publisher(place, message, offset);
+    return true;
+}
+
 /* The publisher's later messages may be there already, so that its count does not tell. */
 static void publish(struct place *place, struct identities *kept, const struct message *stray)
 {
     struct message *message;
 
-    if (is_kept(place, kept, stray))
+    if (is_kept(place, kept, stray) || is_repeat(place, stray))
         return;
     message = message_write(&(struct message_draft){
         .kind = stray->kind,
@@ -84,7 +96,7 @@ static void publish(struct place *place, struct identities *kept, const struct m
     message->sequence = stray->sequence;
     identities_add(kept, stray->publisher, stray->sequence);
     metric_add(&place->shard->stats.strays, 1);
-    owner_append(place, NULL, message);
+    owner_append(place, NULL, message, &place->limits);
     message_unref(message);
 }
 
@@ -191,6 +203,20 @@ void stray_expect(struct place *place, struct node *node, const struct router_fr
     source->offset = frame->given.lineage.offset;
     if (frame->given.start >= source->offset)
         are_whole(place, source);
+}
+
+void stray_expect_rest(struct place *place)
+{
+    struct stray_source *source;
+
+    if (!place->source || place->source_is_owner || !place->source_has_title ||
+        place->history.top >= place->source_offset || find_source(place, place->source))
+        return;
+    source = memory_zeroed(1, sizeof(*source));
+    source->node = place->source;
+    source->offset = place->source_offset;
+    list_init(&source->link);
+    list_append(&place->stray_sources, &source->link);
 }
 
 bool stray_receive(struct place *place, const struct node *node, struct message *message)

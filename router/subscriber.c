@@ -12,7 +12,7 @@ static void send_delivery(struct place *place, struct shard_link *gateway, struc
 {
     metric_add(&place->shard->stats.delivered, 1);
     shard_send_link(place->shard, gateway,
-                    &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
+                    &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
 }
 
 static void count_subscriptions(struct shard *shard, int change)
@@ -99,6 +99,16 @@ void subscriber_take(struct place *place, struct shard_link *gateway, const char
                                               is_lost ? OUTCOME_LOST : OUTCOME_CONTINUED}});
     if (from < place->committed)
         send_missed(place, gateway, from);
+}
+
+void subscriber_deliver_ephemeral(struct place *place, struct message *message)
+{
+    for (struct list *at = place->subscribers.next; at != &place->subscribers; at = at->next) {
+        struct shard_link *gateway = container_of(at, struct subscriber, link)->gateway;
+
+        if (gateway->capabilities & ROUTER_CAN_EPHEMERAL)
+            send_delivery(place, gateway, message);
+    }
 }
 
 void subscriber_deliver(struct place *place, struct message *message)

@@ -30,6 +30,7 @@ void unit_prepare(struct worker *worker, struct unit *unit, uint32_t number)
         .place_limit = config->max_channels / config->shards + 1,
         .place_limit_bytes = budget->channels / config->shards,
         .presence_limit_bytes = budget->presence / config->shards,
+        .key_limit_bytes = budget->keys / config->shards,
         .random = fresh_number,
     };
 

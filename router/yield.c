@@ -50,10 +50,13 @@ static void give(struct place *place)
                              .lineage = lineage,
                              .has_title = place->has_title,
                              .start = start,
+                             .forgotten = place->forgotten,
                              .producers = {place->producers.items, place->producers.count}}});
     history_read(&place->history, &reader, start, HISTORY_FORWARD, UINT64_MAX);
     while ((message = history_next(&reader)))
-        shard_send(shard, taker, &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}});
+        shard_send(
+            shard, taker,
+            &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message, place->limits}});
     if (place->has_title) {
         place->given_to = taker;
         place->given_ms = shard->now_ms;

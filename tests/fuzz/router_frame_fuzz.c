@@ -35,6 +35,19 @@ static void check_message(const struct router_frame *frame, const struct message
     check_epoch(message->epoch);
 }
 
+static void check_kept(const struct router_frame *frame, const struct message *message)
+{
+    check_message(frame, message);
+    assert(!message_is_ephemeral(message->kind));
+}
+
+static void check_limits(const struct router_limits *limits)
+{
+    assert(limits->history_size <= ROUTER_SIZE_LIMIT);
+    assert(limits->history_ttl_ms <= ROUTER_TTL_LIMIT_MS);
+    assert((limits->history_size == 0) == (limits->history_ttl_ms == 0));
+}
+
 static void check_members(const struct router_frame *frame)
 {
     assert(frame->members.count <= ROUTER_MEMBER_LIMIT);
@@ -49,7 +62,8 @@ static void check_owning(const struct router_frame *frame)
 {
     assert(frame->owning.count <= ROUTER_OWNING_LIMIT);
     for (size_t i = 0; i < frame->owning.count; i++)
-        assert(channel_name_is_on_bus(frame->owning.channels[i], strlen(frame->owning.channels[i])));
+        assert(
+            channel_name_is_on_bus(frame->owning.channels[i], strlen(frame->owning.channels[i])));
 }
 
 static void check_present(const struct router_present *who)
@@ -70,7 +84,7 @@ static void check_history(const struct router_frame *frame)
     check_epoch(frame->history.epoch);
     assert(frame->history.count <= ROUTER_PIECE_LIMIT);
     for (size_t i = 0; i < frame->history.count; i++)
-        check_message(frame, frame->history.messages[i]);
+        check_kept(frame, frame->history.messages[i]);
 }
 
 /* Frames that concern no channel; false for the others. */
@@ -115,9 +129,13 @@ static void check_about_channel(const struct router_frame *frame)
         return;
     case FRAME_PUBLISH:
         check_message(frame, frame->publish.message);
+        check_limits(&frame->publish.limits);
+        return;
+    case FRAME_ENTRY:
+        check_kept(frame, frame->deliver.message);
+        check_limits(&frame->deliver.limits);
         return;
     case FRAME_DELIVER:
-    case FRAME_ENTRY:
         check_message(frame, frame->deliver.message);
         return;
     case FRAME_PRESENCE_SET:
@@ -145,10 +163,12 @@ static void check_about_channel(const struct router_frame *frame)
     case FRAME_MIRROR_OPEN:
         check_lineage(&frame->given.lineage);
         assert(frame->given.start <= frame->given.lineage.offset);
+        assert(frame->given.forgotten <= frame->given.start);
         assert(frame->given.producers.count <= ROUTER_PRODUCER_LIMIT);
         return;
     case FRAME_MIRROR_HAVE:
     case FRAME_MIRRORED:
+    case FRAME_FORGET:
         check_epoch(frame->mirrored.epoch);
         return;
     default:
@@ -163,7 +183,7 @@ static void check_large(const uint8_t *data, size_t size)
 
     if (!router_frame_read_large(data, size, DATA_LIMIT, &large))
         return;
-    assert(large.sequence != 0 && channel_name_is_valid(large.channel, large.channel_size));
+    assert(large.sequence != 0 && channel_name_is_on_bus(large.channel, large.channel_size));
     assert((const uint8_t *)large.channel >= data &&
            (const uint8_t *)large.channel + large.channel_size <= data + size);
 }

@@ -116,7 +116,7 @@ static void come_up(struct party *party)
     ptrdiff_t index = party - parties;
 
     party->is_up = true;
-    party->link = (struct shard_link){0};
+    party->link = (struct shard_link){.capabilities = ROUTER_CAPABILITIES};
     if (index < PEERS)
         shard_peer_up(&shard, &party->link, party->id, names[index], names[index], now_ms);
     else
@@ -149,12 +149,34 @@ static void say(struct party *party, struct router_frame *frame)
 
 static struct message *take_message(int channel)
 {
+    static const char *const keys[] = {"k", "l"};
     uint8_t size = take_byte();
-    struct message *message =
-        message_create(MESSAGE_BINARY, channels[channel], strlen(channels[channel]), input,
-                       size < input_size ? size : input_size);
+    const char *key = size >= 0xc0 ? keys[size % 2] : "";
 
-    return message;
+    return message_write(&(struct message_draft){
+        .kind = size >= 0xb0 && size < 0xc0 ? MESSAGE_JOIN : MESSAGE_BINARY,
+        .channel = {channels[channel], strlen(channels[channel])},
+        .data = {(const char *)input, size < input_size ? size : input_size},
+        .key = {key, strlen(key)},
+    });
+}
+
+/* Takes nothing: the byte says something else, too. */
+static uint8_t next_byte(void)
+{
+    return input_size > 0 ? *input : 0;
+}
+
+static struct router_limits some_limits(void)
+{
+    uint8_t byte = next_byte();
+    struct router_limits limits = {.are_set = byte >= 0x80};
+
+    if (limits.are_set) {
+        limits.history_size = byte / 2 % 8;
+        limits.history_ttl_ms = byte / 16 * (uint64_t)500;
+    }
+    return limits;
 }
 
 /* A subscription, a publish, or what a gateway asks; `kind` says which. */
@@ -181,6 +203,7 @@ static void take_gateway_frame(struct router_frame *frame, int channel, struct p
         frame->publish.message->sequence = party->sequence = take_number(party->sequence);
         frame->publish.after = take_number(party->sequence);
         frame->publish.insist = insists;
+        frame->publish.limits = some_limits();
         return;
     case FRAME_PRESENCE_SET:
     case FRAME_PRESENCE_REMOVE:
@@ -188,6 +211,7 @@ static void take_gateway_frame(struct router_frame *frame, int channel, struct p
         frame->presence.who = whos[take_byte() % 2];
         return;
     case FRAME_PRESENCE_ASK:
+    case FRAME_HISTORY_FORGET:
         frame->presence_ask.request = 1;
         frame->presence_ask.insist = insists;
         return;
@@ -205,8 +229,8 @@ static void take_gateway_frame(struct router_frame *frame, int channel, struct p
 static void say_as_gateway(void)
 {
     static const enum router_frame_kind kinds[] = {
-        FRAME_SUBSCRIBE,       FRAME_UNSUBSCRIBE,  FRAME_PUBLISH,    FRAME_PRESENCE_SET,
-        FRAME_PRESENCE_REMOVE, FRAME_PRESENCE_ASK, FRAME_HISTORY_ASK};
+        FRAME_SUBSCRIBE,       FRAME_UNSUBSCRIBE,  FRAME_PUBLISH,     FRAME_PRESENCE_SET,
+        FRAME_PRESENCE_REMOVE, FRAME_PRESENCE_ASK, FRAME_HISTORY_ASK, FRAME_HISTORY_FORGET};
     struct party *party = &parties[PEERS + take_byte() % GATEWAYS];
     uint8_t kind = take_byte();
     int channel = take_byte() % CHANNELS;
@@ -273,10 +297,12 @@ static void take_peer_frame(struct router_frame *frame, int channel, uint64_t *n
         frame->given.has_title = take_byte() & 1;
         frame->given.lineage = take_lineage(channel);
         frame->given.start = take_number(frame->given.lineage.offset);
+        frame->given.forgotten = next_byte() & 1 ? frame->given.start : 0;
         hand_over(channel, &frame->given.lineage);
         return;
     case FRAME_MIRROR_HAVE:
     case FRAME_MIRRORED:
+    case FRAME_FORGET:
         frame->mirrored.epoch = take_epoch(channel);
         frame->mirrored.offset = take_number(rumour->offset);
         frame->mirrored.is_refused = take_byte() & 1;
@@ -296,7 +322,7 @@ static void say_as_peer(void)
         FRAME_INQUIRE,      FRAME_HEAD,          FRAME_TAKE,        FRAME_GIVEN,
         FRAME_ENTRY,        FRAME_MIRROR_OPEN,   FRAME_MIRROR_HAVE, FRAME_MIRRORED,
         FRAME_MIRROR_CLOSE, FRAME_MIRROR_CLOSED, FRAME_OWNING,      FRAME_OFFER,
-        FRAME_PONG,         FRAME_MEMBERS};
+        FRAME_PONG,         FRAME_MEMBERS,       FRAME_FORGET};
     struct party *party = &parties[take_byte() % PEERS];
     uint64_t nodes[] = {shard.settings.node, parties[0].id, parties[1].id, 0};
     uint64_t node = nodes[take_byte() % 4];
@@ -309,7 +335,9 @@ static void say_as_peer(void)
         frame.deliver.message = take_message(channel);
         frame.deliver.message->publisher = 1 + take_byte() % 3;
         frame.deliver.message->sequence = take_byte();
-        frame.deliver.message->offset = take_number(rumours[channel].offset);
+        frame.deliver.limits = some_limits();
+        if (!message_is_ephemeral(frame.deliver.message->kind))
+            frame.deliver.message->offset = take_number(rumours[channel].offset);
     } else if (frame.kind == FRAME_OWNING) {
         frame.owning.channels = &owned;
         frame.owning.count = 1;
@@ -390,6 +418,7 @@ static void start(void)
         .history = {.message_limit = 5, .ttl_ms = 5000, .memory_limit = 65536},
         .waiting_limit_bytes = 8192,
         .presence_limit_bytes = 1024,
+        .key_limit_bytes = 1024,
         .place_limit = 2,
         .random = next_random,
     };
@@ -422,5 +451,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(shard.subscription_count == 0);
     assert(shard.histories.memory == 0);
     assert(shard.presences.memory == 0);
+    assert(shard.keys.memory == 0);
     return 0;
 }

@@ -100,6 +100,33 @@ static void check_owners(void)
     }
 }
 
+/* A mirror that has all keeps as much of it as the owner does. */
+static void check_mirror(const struct place *place, const struct place *copy, int channel)
+{
+    if (copy->history.top != place->history.top || copy->history.count != place->history.count ||
+        copy->limits.history_size != place->limits.history_size ||
+        copy->limits.history_ttl_ms != place->limits.history_ttl_ms)
+        fail("the mirror of %s keeps another history than its owner", channels[channel]);
+}
+
+static void check_mirrors(void)
+{
+    for (int c = 0; c < CHANNELS; c++) {
+        for (int i = 0; i < world.router_count; i++) {
+            const struct process *router = world.routers[i];
+            const struct place *place = router ? place_of(router, c) : NULL;
+
+            if (!place || place->role != PLACE_OWNED || place->mirror_state != MIRROR_HELD ||
+                place->mirrored != place->history.top)
+                continue;
+            for (int j = 0; j < world.router_count; j++) {
+                if (world.routers[j] && world.routers[j]->id == place->mirror->id)
+                    check_mirror(place, place_of(world.routers[j], c), c);
+            }
+        }
+    }
+}
+
 static unsigned losses_on(int channel)
 {
     unsigned losses = 0;
@@ -137,6 +164,7 @@ void check_end(void)
         fail("%u of %u publishes have no answer", world.published - world.answered,
              world.published);
     check_owners();
+    check_mirrors();
     check_kept();
     for (int g = 0; g < GATEWAYS; g++) {
         for (int c = 0; c < CHANNELS; c++) {

@@ -1,5 +1,6 @@
 #include "tests/simulation/faults.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/memory.h"
@@ -14,20 +15,55 @@
 #define LOOK_MS    100
 #define BREAK_MS   50
 
+static struct bus_publish *make_publish(enum message_kind kind, const char *channel,
+                                        const char *key)
+{
+    struct bus_publish *publish = memory_zeroed(1, sizeof(*publish));
+
+    publish->message = message_write(&(struct message_draft){
+        .kind = kind,
+        .channel = {channel, strlen(channel)},
+        .data = {"x", 1},
+        .key = {key, strlen(key)},
+    });
+    publish->message->time_ms = (int64_t)world.now;
+    publish->cost = 1;
+    return publish;
+}
+
+static void say_ephemeral(struct process *process, const char *channel)
+{
+    struct bus_publish *publish = make_publish(MESSAGE_JOIN, channel, "");
+
+    publish->published = on_said;
+    router_client_publish(&process->client, publish);
+}
+
+/* In what manner goes by turns, which leaves the random numbers to the schedule: every fourth has
+ * a key, which another gateway gives to another message, too; and the history is to be long enough
+ * for all. */
 void do_publish(uint64_t gateway)
 {
     struct process *process = world.gateways[gateway];
     const char *channel = channels[below(CHANNELS)];
-    struct bus_publish *publish = memory_zeroed(1, sizeof(*publish));
+    unsigned number = world.published++;
+    struct bus_publish *publish;
+    char key[16] = "";
 
     if (world.now < world.faults_end)
         act_at(world.now + between(1, 120), do_publish, gateway);
-    publish->message = message_create(MESSAGE_TEXT, channel, strlen(channel), "x", 1);
-    publish->message->time_ms = (int64_t)world.now;
+    if (number % 4 == 1)
+        snprintf(key, sizeof(key), "%u", 1 + number / 16);
+    publish = make_publish(MESSAGE_TEXT, channel, key);
     publish->published = on_published;
-    publish->cost = 1;
-    world.published++;
+    if (number % 5 == 2) {
+        publish->has_limits = true;
+        publish->history_size = 2000 + number % 3;
+        publish->history_ttl_ms = 300000 * (1 + number % 2);
+    }
     router_client_publish(&process->client, publish);
+    if (number % 7 == 3)
+        say_ephemeral(process, channel);
 }
 
 static void lasts_until(uint64_t at)

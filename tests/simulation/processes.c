@@ -42,6 +42,7 @@ struct process *start_process(enum kind kind, int place)
             .node = process->id,
             .history = {.message_limit = 1000, .ttl_ms = 600000, .memory_limit = 64 << 20},
             .waiting_limit_bytes = 64 << 20,
+            .key_limit_bytes = 64 << 20,
             .place_limit = 1000,
             .random = shard_random,
         };
@@ -190,6 +191,7 @@ void bring_up(struct connection *connection, int end)
         travel(connection, 1, event_at(0, EVENT_UP));
     self->is_up = true;
     say("%s: link to %s up", process->name, other->name);
+    self->shard_link.capabilities = self->client_link.capabilities = ROUTER_CAPABILITIES;
     if (process->kind == ROUTER && other->kind == ROUTER)
         shard_peer_up(&process->shard, &self->shard_link, other->id, other->shard.settings.name,
                       other->shard.settings.address, world.now);

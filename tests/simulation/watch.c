@@ -32,11 +32,16 @@ static void on_deliver(void *context, struct message *message)
     struct process *gateway = context;
     int channel = channel_index(message->channel);
     struct log *log = &gateway->logs[channel];
-    struct identity identity = {message->publisher, message->sequence};
+    struct identity identity = identity_of(message);
 
     say("%s: %s %s/%llu is %llx:%llu", gateway->name, message->channel, message->epoch + 12,
         (unsigned long long)message->offset, (unsigned long long)message->publisher,
         (unsigned long long)message->sequence);
+    if (message_is_ephemeral(message->kind)) {
+        if (message->offset != 0 || message->epoch[0] != '\0')
+            fail("%s was given an ephemeral message with a place", gateway->name);
+        return;
+    }
     note_place(channel, message, identity);
     for (size_t i = 0; i < log->count; i++) {
         if (is_same(log->items[i], identity) && log->losses == 0)
@@ -89,9 +94,16 @@ void on_published(struct bus_publish *publish, int error)
             world.acked = memory_resize(world.acked, world.acked_capacity * sizeof(*world.acked));
         }
         world.acked[world.acked_count].channel = channel_index(message->channel);
-        world.acked[world.acked_count++].identity =
-            (struct identity){message->publisher, message->sequence};
+        world.acked[world.acked_count++].identity = identity_of(message);
     }
+    message_unref(publish->message);
+    memory_free(publish);
+}
+
+void on_said(struct bus_publish *publish, int error)
+{
+    if (error && error != UV_ENOTCONN && error != UV_ECANCELED)
+        fail("an ephemeral publish ended with %s", uv_err_name(error));
     message_unref(publish->message);
     memory_free(publish);
 }
@@ -103,7 +115,7 @@ bool has_message(const struct history *history, struct identity identity)
 
     history_read(history, &reader, 0, HISTORY_FORWARD, UINT64_MAX);
     while ((message = history_next(&reader))) {
-        if (is_same((struct identity){message->publisher, message->sequence}, identity))
+        if (is_same(identity_of(message), identity))
             return true;
     }
     return false;
@@ -114,8 +126,7 @@ static bool has_stray(const struct place *place, struct identity identity)
     for (const struct list *at = place->strays.next; at != &place->strays; at = at->next) {
         const struct waiting *waiting = container_of(at, struct waiting, link);
 
-        if (is_same((struct identity){waiting->message->publisher, waiting->message->sequence},
-                    identity))
+        if (is_same(identity_of(waiting->message), identity))
             return true;
     }
     return false;
@@ -134,7 +145,7 @@ static bool is_alive_somewhere(int channel, struct identity identity)
 
 static void bury_message(int channel, const struct message *message)
 {
-    struct identity identity = {message->publisher, message->sequence};
+    struct identity identity = identity_of(message);
 
     if (is_alive_somewhere(channel, identity))
         return;

@@ -16,6 +16,9 @@ extern const struct bus_events bus_events;
 /* The answer to a publish, which it frees. */
 void on_published(struct bus_publish *publish, int error);
 
+/* The same of an ephemeral one. */
+void on_said(struct bus_publish *publish, int error);
+
 /* Whether a message is in a history. */
 bool has_message(const struct history *history, struct identity identity);
 

@@ -73,5 +73,15 @@ int channel_index(const char *name)
 
 bool is_same(struct identity a, struct identity b)
 {
-    return a.publisher == b.publisher && a.sequence == b.sequence;
+    return (a.publisher == b.publisher && a.sequence == b.sequence) ||
+           (a.key != 0 && a.key == b.key);
+}
+
+struct identity identity_of(const struct message *message)
+{
+    char key[24] = "";
+
+    if (message->key.size < sizeof(key))
+        memcpy(key, message->key.data, message->key.size);
+    return (struct identity){message->publisher, message->sequence, strtoull(key, NULL, 10)};
 }

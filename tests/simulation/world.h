@@ -21,10 +21,11 @@ struct connection;
 struct event;
 struct process;
 
-/* Which message it is, wherever it lies. */
+/* Which message it is, wherever it lies. Of those with one key there is to be only one. */
 struct identity {
     uint64_t publisher;
     uint64_t sequence;
+    uint64_t key; /* 0: none */
 };
 
 /* What a gateway was given on a channel, in order. */
@@ -98,5 +99,6 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int channel_index(const char *name);
 bool is_same(struct identity a, struct identity b);
+struct identity identity_of(const struct message *message);
 
 #endif

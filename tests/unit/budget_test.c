@@ -18,7 +18,8 @@ static int make_config(void **state)
         .memory_limit_bytes = 1024 * MIB,
         .history_memory_bytes = 256 * MIB,
         .waiting_memory_bytes = 64 * MIB,
-        .presence_memory_bytes = 64 * MIB,
+        .presence_memory_bytes = 32 * MIB,
+        .key_memory_bytes = 32 * MIB,
         .channel_memory_bytes = 128 * MIB,
         .link_memory_bytes = 256 * MIB,
         .max_message_size = 10 * MIB,
@@ -28,8 +29,8 @@ static int make_config(void **state)
 
 static uint64_t sum_of(const struct budget *budget, unsigned threads)
 {
-    return budget->history + budget->waiting + budget->presence + budget->channels + budget->links +
-           (uint64_t)6 * threads * budget->message;
+    return budget->history + budget->waiting + budget->presence + budget->keys + budget->channels +
+           budget->links + (uint64_t)6 * threads * budget->message;
 }
 
 static void what_fits_is_as_the_options_say(void **state)
@@ -41,7 +42,8 @@ static void what_fits_is_as_the_options_say(void **state)
     assert_true(budget.limit == 1024 * MIB);
     assert_true(budget.history == 256 * MIB);
     assert_true(budget.waiting == 64 * MIB);
-    assert_true(budget.presence == 64 * MIB);
+    assert_true(budget.presence == 32 * MIB);
+    assert_true(budget.keys == 32 * MIB);
     assert_true(budget.channels == 128 * MIB);
     assert_true(budget.links == 256 * MIB);
     assert_true(budget.message == 10 * MIB);
@@ -57,7 +59,8 @@ static void what_does_not_fit_is_lowered_in_proportion(void **state)
     assert_true(budget.is_lowered);
     assert_in_range(budget.history, 128 * MIB - MIB, 128 * MIB + MIB);
     assert_in_range(budget.waiting, 32 * MIB - MIB, 32 * MIB + MIB);
-    assert_in_range(budget.presence, 32 * MIB - MIB, 32 * MIB + MIB);
+    assert_in_range(budget.presence, 16 * MIB - MIB, 16 * MIB + MIB);
+    assert_in_range(budget.keys, 16 * MIB - MIB, 16 * MIB + MIB);
     assert_in_range(budget.channels, 64 * MIB - MIB, 64 * MIB + MIB);
     assert_in_range(budget.links, 128 * MIB - MIB, 128 * MIB + MIB);
     assert_in_range(budget.message, 5 * MIB - MIB, 5 * MIB + MIB);

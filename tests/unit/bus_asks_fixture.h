@@ -1,6 +1,7 @@
 /*
  * What the tests of asks, presence, keys and ephemeral messages share: one or two gateways' buses
- * on a loop, local or over a real Redis, and questions to them. Every wait is for a condition.
+ * on a loop, local or over a real Redis or router, and questions to them. Every wait is for a
+ * condition.
  */
 #ifndef TESTS_BUS_ASKS_FIXTURE_H
 #define TESTS_BUS_ASKS_FIXTURE_H
@@ -13,6 +14,7 @@ struct asks_stage {
     struct loop loop;
     struct server server; /* without a process where the bus is local */
     bool is_redis;
+    bool is_router;
     struct node nodes[2];
     char heard[ASKS_TEXT]; /* by the first node, since it was last looked at: "text@offset", or
                               "text!" of what is ephemeral */
@@ -53,8 +55,11 @@ static inline void asks_open(struct asks_stage *stage, size_t i)
 
     if (stage->is_redis)
         snprintf(url, sizeof(url), "redis://127.0.0.1:%u", stage->server.port);
+    if (stage->is_router)
+        snprintf(url, sizeof(url), "router://127.0.0.1:%u", stage->server.port);
     node_prepare(node, i + 1);
     node->events.deliver = asks_on_deliver;
+    node->settings.router_cluster = "carillon";
     node->settings.history_size = 5000;
     node->settings.history_memory_bytes = (uint64_t)256 * 1024 * 1024;
     node->settings.message_limit_bytes = (uint64_t)1024 * 1024;
@@ -80,6 +85,40 @@ static inline void asks_start(struct asks_stage *stage, bool is_redis)
     asks_open(stage, 0);
 }
 
+#ifdef CARILLON_ROUTER_PROGRAM
+
+/* A router's process; the buses find it when it is there. */
+static inline void asks_launch_router(struct server *server)
+{
+    char address[32];
+
+    snprintf(address, sizeof(address), "127.0.0.1:%u", server->port);
+    server->pid = fork();
+    assert_true(server->pid >= 0);
+    if (server->pid > 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execl(CARILLON_ROUTER_PROGRAM, CARILLON_ROUTER_PROGRAM, "--listen", address, "--admin-listen",
+          "off", "--history-size", "5000", "--log-level", "error", NULL);
+    _exit(127);
+}
+
+/* Two gateways at one router. */
+static inline void asks_start_at_router(struct asks_stage *stage)
+{
+    signal(SIGPIPE, SIG_IGN);
+    log_configure(LOG_LOGFMT, getenv("BUS_TEST_LOG") ? LOG_DEBUG : LOG_ERROR);
+    *stage = (struct asks_stage){.is_router = true};
+    asks_stage = stage;
+    assert_int_equal(loop_init(&stage->loop), 0);
+    server_prepare(&stage->server);
+    asks_launch_router(&stage->server);
+    asks_open(stage, 1);
+    asks_open(stage, 0);
+}
+
+#endif
+
 static inline void asks_stop(struct asks_stage *stage)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -87,7 +126,7 @@ static inline void asks_stop(struct asks_stage *stage)
             node_close(&stage->nodes[i], &stage->loop);
     }
     loop_deinit(&stage->loop);
-    if (stage->is_redis)
+    if (stage->is_redis || stage->is_router)
         server_remove(&stage->server);
 }
 

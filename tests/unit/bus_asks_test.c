@@ -1,14 +1,13 @@
-/* What buses promise alike: every test runs on the local bus and on a real Redis. */
+/* What buses promise alike: every test runs on the local bus, on a real Redis and on a
+ * real router. */
 #include "tests/unit/bus_asks_fixture.h"
-
-static bool is_redis(void **state)
-{
-    return strcmp(*state, "redis") == 0;
-}
 
 static void start(struct asks_stage *stage, void **state)
 {
-    asks_start(stage, is_redis(state));
+    if (strcmp(*state, "router") == 0)
+        asks_start_at_router(stage);
+    else
+        asks_start(stage, strcmp(*state, "redis") == 0);
 }
 
 static void say_some(struct asks_stage *stage, const char *texts)
@@ -426,34 +425,34 @@ static void questions_end_with_the_bus(void **state)
     asks_stop(&stage);
 }
 
-#define ON_BOTH(test)                                                                              \
-    {#test " on local", test, NULL, NULL, (void *)"local"},                                        \
+#define ON(test, bus)                                                                              \
     {                                                                                              \
-#test " on redis", test, NULL, NULL, (void *)"redis"                                       \
+#test " on " bus, test, NULL, NULL, (void *)(bus)                                          \
     }
+#define ON_ALL(test) ON(test, "local"), ON(test, "redis"), ON(test, "router")
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(history_is_read_from_either_end_and_from_a_position),
-        ON_BOTH(limit_of_nothing_tells_where_the_channel_stands),
-        ON_BOTH(who_asks_for_its_beginning_gives_a_channel_its_epoch),
-        ON_BOTH(position_that_never_was_is_lost_and_the_rest_is_given),
-        ON_BOTH(what_is_kept_no_more_is_lost),
-        ON_BOTH(message_that_is_not_kept_has_its_place),
-        ON_BOTH(long_history_comes_whole),
-        ON_BOTH(history_of_large_messages_comes_whole),
-        ON_BOTH(forgotten_history_is_gone_and_the_order_goes_on),
-        ON_BOTH(whoever_comes_is_listed_until_they_go),
-        ON_BOTH(info_beyond_its_limit_is_left_out),
-        ON_BOTH(crowd_is_listed_whole_and_leaves_with_the_channel),
-        ON_BOTH(repeated_key_is_acknowledged_again_and_not_delivered),
-        ON_BOTH(repetition_in_the_middle_of_a_burst_holds_nothing_up),
-        ON_BOTH(key_of_a_message_that_is_not_kept_counts),
-        ON_BOTH(key_counts_where_nobody_is_subscribed),
-        ON_BOTH(ephemeral_message_is_delivered_and_leaves_no_trace),
-        ON_BOTH(json_and_origin_come_over_the_bus),
-        ON_BOTH(questions_end_with_the_bus),
+        ON_ALL(history_is_read_from_either_end_and_from_a_position),
+        ON_ALL(limit_of_nothing_tells_where_the_channel_stands),
+        ON_ALL(who_asks_for_its_beginning_gives_a_channel_its_epoch),
+        ON_ALL(position_that_never_was_is_lost_and_the_rest_is_given),
+        ON_ALL(what_is_kept_no_more_is_lost),
+        ON_ALL(message_that_is_not_kept_has_its_place),
+        ON_ALL(long_history_comes_whole),
+        ON_ALL(history_of_large_messages_comes_whole),
+        ON_ALL(forgotten_history_is_gone_and_the_order_goes_on),
+        ON_ALL(whoever_comes_is_listed_until_they_go),
+        ON_ALL(info_beyond_its_limit_is_left_out),
+        ON_ALL(crowd_is_listed_whole_and_leaves_with_the_channel),
+        ON_ALL(repeated_key_is_acknowledged_again_and_not_delivered),
+        ON_ALL(repetition_in_the_middle_of_a_burst_holds_nothing_up),
+        ON_ALL(key_of_a_message_that_is_not_kept_counts),
+        ON_ALL(key_counts_where_nobody_is_subscribed),
+        ON_ALL(ephemeral_message_is_delivered_and_leaves_no_trace),
+        ON_ALL(json_and_origin_come_over_the_bus),
+        ON_ALL(questions_end_with_the_bus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

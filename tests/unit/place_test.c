@@ -11,12 +11,19 @@
 #include "router/place.h"
 
 static struct histories histories;
+static struct key_tables keys;
 static struct presences presences;
 static struct place *place;
+static const struct router_limits no_limits;
 
 static void on_emptied(struct history *history)
 {
     (void)history;
+}
+
+static void on_keys_emptied(struct key_table *table)
+{
+    (void)table;
 }
 
 static int make_place_of(uint64_t message_limit)
@@ -24,8 +31,9 @@ static int make_place_of(uint64_t message_limit)
     struct history_limits limits = {message_limit, 1000, UINT64_MAX / 2};
 
     histories_init(&histories, &limits, on_emptied);
+    key_tables_init(&keys, 1000, UINT64_MAX / 2, on_keys_emptied);
     presences_init(&presences, UINT64_MAX / 2);
-    place = place_create("room", 4, &histories, &presences);
+    place = place_create("room", 4, &histories, &keys, &presences);
     return 0;
 }
 
@@ -47,6 +55,7 @@ static int drop_place(void **state)
     (void)state;
     place_destroy(place);
     assert_int_equal(histories.memory, 0);
+    assert_int_equal(keys.memory, 0);
     return 0;
 }
 
@@ -59,7 +68,7 @@ static void append(unsigned count)
         message->publisher = 7;
         message->offset = place->history.top + 1;
         message->sequence = 10 * message->offset;
-        place_append(place, message, 0);
+        place_append(place, message, &no_limits, 0);
         message_unref(message);
     }
 }
@@ -74,7 +83,7 @@ static void begin(unsigned count)
 
 static void adopt(struct router_lineage lineage, uint64_t start)
 {
-    place_adopt(place, &lineage, start, &(struct router_producers){NULL, 0});
+    place_adopt(place, &lineage, start, 0, &(struct router_producers){NULL, 0});
 }
 
 /* Checks what the copy is, as "epoch/generation previous/fork offset". */
@@ -199,7 +208,7 @@ static void copy_of_the_same_epoch_is_kept_and_loses_its_title(void **state)
 
     (void)state;
     begin(5);
-    place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 8}, 3,
+    place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 8}, 3, 0,
                 &(struct router_producers){&producer, 1});
     assert_is("A/3 /0 5");
     assert_true(place_start(place) == 0);
@@ -374,6 +383,57 @@ static void better_copy_is_told_the_same_way_from_both_sides(void **state)
     assert_false(place_is_better(&none, false, &none, false));
 }
 
+static void adopted_copy_drops_what_the_other_has_forgotten(void **state)
+{
+    (void)state;
+    begin(5);
+    place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 7}, 5, 3,
+                &(struct router_producers){NULL, 0});
+    assert_int_equal(place->history.top, 5);
+    assert_int_equal(place->history.count, 2);
+    place_adopt(place, &(struct router_lineage){.epoch = "A", .generation = 3, .offset = 7}, 5, 5,
+                &(struct router_producers){NULL, 0});
+    assert_int_equal(place->history.top, 5);
+    assert_int_equal(place->history.count, 0);
+}
+
+static void append_with_key(const char *key)
+{
+    struct message *message = message_write(&(struct message_draft){
+        .channel = {"room", 4}, .data = {"x", 1}, .key = {key, strlen(key)}});
+
+    message->publisher = 7;
+    message->offset = place->history.top + 1;
+    message->sequence = 10 * message->offset;
+    place_append(place, message, &no_limits, 0);
+    message_unref(message);
+}
+
+static bool is_known(const char *key, uint64_t expected)
+{
+    uint64_t offset = 0;
+
+    return key_table_find(&place->keys, (struct text){key, strlen(key)}, 0, &offset) &&
+           offset == expected;
+}
+
+static void keys_stay_as_long_as_their_offsets_mean_the_same(void **state)
+{
+    const struct router_producers none = {NULL, 0};
+
+    (void)state;
+    begin(1);
+    append_with_key("k");
+    assert_true(is_known("k", 2));
+    place_fork(place, "B");
+    place_adopt(place, &(struct router_lineage){.epoch = "B", .generation = 4, .offset = 9}, 9, 0,
+                &none);
+    assert_true(is_known("k", 2)); /* the message is gone, and was the same */
+    place_adopt(place, &(struct router_lineage){.epoch = "C", .generation = 5, .offset = 12}, 0, 0,
+                &none);
+    assert_false(is_known("k", 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +477,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_missed_where_there_never_was_anything,
                                         make_place, drop_place),
         cmocka_unit_test_setup_teardown(better_copy_is_told_the_same_way_from_both_sides,
+                                        make_place, drop_place),
+        cmocka_unit_test_setup_teardown(adopted_copy_drops_what_the_other_has_forgotten, make_place,
+                                        drop_place),
+        cmocka_unit_test_setup_teardown(keys_stay_as_long_as_their_offsets_mean_the_same,
                                         make_place, drop_place),
     };
 

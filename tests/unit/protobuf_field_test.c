@@ -74,15 +74,17 @@ static void assert_message_packs_alike(struct message *message, uint64_t after, 
     wanted.kind_case = CARILLON__ROUTER__FRAME__KIND_PUBLISH;
     wanted.publish = &publish;
     assert_packs_alike(
-        &(struct router_frame){.kind = FRAME_PUBLISH, .publish = {message, after, insist}},
+        &(struct router_frame){.kind = FRAME_PUBLISH,
+                               .publish = {.message = message, .after = after, .insist = insist}},
         &wanted);
     wanted.kind_case = CARILLON__ROUTER__FRAME__KIND_DELIVER;
     wanted.deliver = &deliver;
-    assert_packs_alike(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}},
-                       &wanted);
+    assert_packs_alike(
+        &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}}, &wanted);
     wanted.kind_case = CARILLON__ROUTER__FRAME__KIND_ENTRY;
     wanted.entry = &entry;
-    assert_packs_alike(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}}, &wanted);
+    assert_packs_alike(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}},
+                       &wanted);
     buffer_deinit(&bytes);
 }
 
@@ -126,7 +128,7 @@ static void acknowledgements_pack_alike(void **state)
         assert_packs_alike(&(struct router_frame){.kind = FRAME_ACK,
                                                   .channel = "room and more",
                                                   .channel_size = 4,
-                                                  .ack = {numbers[i], epoch, numbers[i]}},
+                                                  .ack = {numbers[i], epoch, numbers[i], false}},
                            &wanted);
         wanted.kind_case = CARILLON__ROUTER__FRAME__KIND_MIRRORED;
         wanted.mirrored = &mirrored;

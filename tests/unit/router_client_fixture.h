@@ -30,6 +30,7 @@ struct router {
     struct router_client_link link;
     bool is_up;
     bool is_silent; /* answers no ping */
+    bool is_old;    /* has no capabilities */
     bool is_to_be_dropped;
     size_t room; /* frames that it reads before it is full */
     struct buffer heard;
@@ -97,6 +98,12 @@ static inline void write_publish(struct buffer *heard, const struct router_frame
     buffer_printf(heard, "publish%s %llu:%.*s", frame->publish.insist ? "!" : "",
                   (unsigned long long)message->sequence, (int)message->data_size,
                   (const char *)message->data);
+    if (message->key.size > 0)
+        buffer_printf(heard, " with key %.*s", (int)message->key.size, message->key.data);
+    if (frame->publish.limits.are_set)
+        buffer_printf(heard, " keeping %llu for %llu",
+                      (unsigned long long)frame->publish.limits.history_size,
+                      (unsigned long long)frame->publish.limits.history_ttl_ms);
     if (frame->publish.after > 0)
         buffer_printf(heard, " after %llu", (unsigned long long)frame->publish.after);
 }
@@ -170,9 +177,13 @@ static const struct router_client_output output = {
 static inline void on_deliver(void *context, struct message *message)
 {
     (void)context;
-    buffer_printf(next_in(&told), "%s/%llu:%.*s", message->epoch,
-                  (unsigned long long)message->offset, (int)message->data_size,
-                  (const char *)message->data);
+    if (message_is_ephemeral(message->kind))
+        buffer_printf(next_in(&told), "!%.*s", (int)message->data_size,
+                      (const char *)message->data);
+    else
+        buffer_printf(next_in(&told), "%s/%llu:%.*s", message->epoch,
+                      (unsigned long long)message->offset, (int)message->data_size,
+                      (const char *)message->data);
 }
 
 static inline void on_subscribed(void *context, const char *channel, size_t channel_size)
@@ -202,8 +213,9 @@ static inline void on_published(struct bus_publish *publish, int error)
         buffer_printf(next_in(&told), "%llu: %s", (unsigned long long)message->sequence,
                       uv_err_name(error));
     else
-        buffer_printf(next_in(&told), "%llu is %s/%llu", (unsigned long long)message->sequence,
-                      message->epoch, (unsigned long long)message->offset);
+        buffer_printf(next_in(&told), "%llu is%s %s/%llu", (unsigned long long)message->sequence,
+                      publish->is_repeat ? " again" : "", message->epoch,
+                      (unsigned long long)message->offset);
     message_unref(sent->message);
     memory_free(sent);
 }
@@ -235,11 +247,31 @@ static inline void publish(const char *text)
     publish_to("room", text);
 }
 
+/* The same of one that is ephemeral, or has a key, or limits of its channel's history. */
+static inline void publish_so(const char *text, enum message_kind kind, const char *key,
+                              uint64_t history_size)
+{
+    struct sent *sent = memory_zeroed(1, sizeof(*sent));
+
+    sent->message = message_write(&(struct message_draft){.kind = kind,
+                                                          .channel = {"room", 4},
+                                                          .data = {text, strlen(text)},
+                                                          .key = {key, strlen(key)}});
+    sent->publish = (struct bus_publish){.published = on_published,
+                                         .message = sent->message,
+                                         .cost = strlen(text),
+                                         .has_limits = history_size > 0,
+                                         .history_size = history_size,
+                                         .history_ttl_ms = 1000};
+    router_client_publish(&client, &sent->publish);
+}
+
 /* What routers do. */
 
 static inline void come_up(int router)
 {
     routers[router].is_up = true;
+    routers[router].link.capabilities = routers[router].is_old ? 0 : ROUTER_CAPABILITIES;
     router_client_link_up(&client, &routers[router].link, node_of(router), name_of(router), now_ms);
 }
 
@@ -324,7 +356,8 @@ static inline void say_moved(int router, int to)
 
 static inline void say_acked(int router, uint64_t acked, const char *epoch, uint64_t offset)
 {
-    say_about_room(router, (struct router_frame){.kind = FRAME_ACK, .ack = {acked, epoch, offset}});
+    say_about_room(router,
+                   (struct router_frame){.kind = FRAME_ACK, .ack = {acked, epoch, offset, false}});
 }
 
 static inline void say_refused(int router, uint64_t refused, enum router_reason reason, int to)
@@ -344,7 +377,7 @@ static inline void deliver_as(int router, uint64_t offset, uint64_t own_sequence
     say(router, &(struct router_frame){.kind = FRAME_DELIVER,
                                        .channel = message->channel,
                                        .channel_size = message->channel_size,
-                                       .deliver = {message}});
+                                       .deliver = {.message = message}});
     message_unref(message);
 }
 

@@ -225,16 +225,107 @@ static void messages_arrive_in_all_frames_that_carry_one(void **state)
     struct message *placed = make_message(5);
 
     (void)state;
-    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {message, 76, true}});
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH,
+                                 .publish = {.message = message, .after = 76, .insist = true}});
     assert_message(frame.publish.message, 0);
     assert_true(frame.publish.after == 76);
     assert_true(frame.publish.insist);
-    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {placed}});
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = placed}});
     assert_message(frame.deliver.message, 5);
-    carry(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {placed}});
+    carry(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = placed}});
     assert_message(frame.deliver.message, 5);
     message_unref(message);
     message_unref(placed);
+}
+
+static void assert_limits(const struct router_limits *limits, uint64_t size, uint64_t ttl_ms)
+{
+    assert_true(limits->are_set);
+    assert_true(limits->history_size == size);
+    assert_true(limits->history_ttl_ms == ttl_ms);
+}
+
+static void limits_arrive(void **state)
+{
+    struct message *message = make_message(0);
+    struct message *placed = make_message(5);
+
+    (void)state;
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH,
+                                 .publish = {message, 76, true, {true, 10, 5000}}});
+    assert_limits(&frame.publish.limits, 10, 5000);
+    carry(&(struct router_frame){.kind = FRAME_ENTRY, .deliver = {placed, {true, 10, 5000}}});
+    assert_limits(&frame.deliver.limits, 10, 5000);
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH,
+                                 .publish = {.message = message, .limits = {.are_set = true}}});
+    assert_limits(&frame.publish.limits, 0, 0);
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message}});
+    assert_false(frame.publish.limits.are_set);
+    message_unref(message);
+    message_unref(placed);
+}
+
+static void limits_beyond_all_bounds_are_the_bounds(void **state)
+{
+    struct message *message = make_message(0);
+    struct buffer bytes = {0};
+    const struct router_limits limits[] = {{true, UINT64_MAX, UINT64_MAX}, {true, 5, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        router_frame_append(
+            &bytes, &(struct router_frame){.kind = FRAME_PUBLISH,
+                                           .publish = {.message = message, .limits = limits[i]}});
+        assert_int_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
+        if (i == 0)
+            assert_limits(&frame.publish.limits, ROUTER_SIZE_LIMIT, ROUTER_TTL_LIMIT_MS);
+        else
+            assert_limits(&frame.publish.limits, 0, 0); /* no time to live is no history */
+        router_frame_release(&frame);
+        buffer_deinit(&bytes);
+    }
+    message_unref(message);
+}
+
+static void ephemeral_messages_arrive_but_in_no_history(void **state)
+{
+    struct message *message = message_create(MESSAGE_JOIN, "\x01node", 5, "", 0);
+    struct buffer bytes = {0};
+
+    (void)state;
+    message->publisher = NODE;
+    message->sequence = 77;
+    carry(&(struct router_frame){.kind = FRAME_PUBLISH, .publish = {.message = message}});
+    assert_int_equal(frame.publish.message->kind, MESSAGE_JOIN);
+    assert_string_equal(frame.publish.message->channel, "\x01node");
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
+    assert_int_equal(frame.deliver.message->kind, MESSAGE_JOIN);
+    router_frame_release(&frame);
+    router_frame_append(
+        &bytes, &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
+    assert_int_not_equal(router_frame_read(bytes.data, bytes.size, DATA_LIMIT, &frame), 0);
+    frame = (struct router_frame){0};
+    buffer_deinit(&bytes);
+    message_unref(message);
+}
+
+static void forgetting_arrives(void **state)
+{
+    (void)state;
+    carry_about("room",
+                (struct router_frame){.kind = FRAME_HISTORY_FORGET, .presence_ask = {NODE, true}});
+    assert_true(frame.presence_ask.request == NODE);
+    assert_true(frame.presence_ask.insist);
+    carry_about("room",
+                (struct router_frame){.kind = FRAME_PRESENCE_ASK, .presence_ask = {NODE, true}});
+    assert_true(frame.presence_ask.insist);
+    carry_about("room", (struct router_frame){.kind = FRAME_HISTORY_FORGOTTEN,
+                                              .history_forgotten = {NODE}});
+    assert_true(frame.history_forgotten.request == NODE);
+    carry_about("room", (struct router_frame){.kind = FRAME_FORGET,
+                                              .mirrored = {.epoch = "epoch", .offset = 12}});
+    assert_string_equal(frame.mirrored.epoch, "epoch");
+    assert_true(frame.mirrored.offset == 12);
 }
 
 static void message_outlives_its_frame_where_it_is_kept(void **state)
@@ -243,7 +334,7 @@ static void message_outlives_its_frame_where_it_is_kept(void **state)
     struct message *kept;
 
     (void)state;
-    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {message}});
+    carry(&(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
     kept = message_ref(frame.deliver.message);
     router_frame_release(&frame);
     assert_memory_equal(kept->data, message->data, 3);
@@ -254,10 +345,11 @@ static void message_outlives_its_frame_where_it_is_kept(void **state)
 static void answers_to_publishes_arrive(void **state)
 {
     (void)state;
-    carry_about("room", (struct router_frame){.kind = FRAME_ACK, .ack = {NODE, "epoch", 12}});
+    carry_about("room", (struct router_frame){.kind = FRAME_ACK, .ack = {NODE, "epoch", 12, true}});
     assert_true(frame.ack.sequence == NODE);
     assert_string_equal(frame.ack.epoch, "epoch");
     assert_true(frame.ack.offset == 12);
+    assert_true(frame.ack.is_repeat);
     for (int reason = REASON_MOVED; reason <= REASON_INVALID; reason++) {
         carry_about("room",
                     (struct router_frame){.kind = FRAME_REFUSED,
@@ -319,7 +411,7 @@ static void copies_arrive_with_as_many_producers_as_there_may_be(void **state)
     assert_true(frame.take.offset == 12);
 
     carry_about("room", (struct router_frame){.kind = FRAME_GIVEN,
-                                              .given = {7, lineage, true, 41, {producers, 2}}});
+                                              .given = {7, lineage, true, 41, {producers, 2}, 40}});
     assert_true(frame.given.claim == 7);
     assert_lineage(&frame.given.lineage);
     assert_true(frame.given.has_title);
@@ -391,6 +483,10 @@ int main(void)
         cmocka_unit_test_teardown(subscriptions_arrive_with_their_position, forget_frame),
         cmocka_unit_test_teardown(messages_arrive_in_all_frames_that_carry_one, forget_frame),
         cmocka_unit_test_teardown(message_outlives_its_frame_where_it_is_kept, forget_frame),
+        cmocka_unit_test_teardown(limits_arrive, forget_frame),
+        cmocka_unit_test_teardown(limits_beyond_all_bounds_are_the_bounds, forget_frame),
+        cmocka_unit_test_teardown(ephemeral_messages_arrive_but_in_no_history, forget_frame),
+        cmocka_unit_test_teardown(forgetting_arrives, forget_frame),
         cmocka_unit_test_teardown(answers_to_publishes_arrive, forget_frame),
         cmocka_unit_test_teardown(claims_and_their_answers_arrive, forget_frame),
         cmocka_unit_test_teardown(copies_arrive_with_as_many_producers_as_there_may_be,

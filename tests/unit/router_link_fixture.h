@@ -162,10 +162,11 @@ static inline void append_publish(struct buffer *bytes, uint64_t number, size_t 
 
     message->publisher = 2;
     message->sequence = number;
-    append_frame(bytes, &(struct router_frame){.kind = FRAME_PUBLISH,
-                                               .channel = "room",
-                                               .channel_size = 4,
-                                               .publish = {message, number - 1, true}});
+    append_frame(bytes, &(struct router_frame){
+                            .kind = FRAME_PUBLISH,
+                            .channel = "room",
+                            .channel_size = 4,
+                            .publish = {.message = message, .after = number - 1, .insist = true}});
     message_unref(message);
     memory_free(data);
 }

@@ -13,7 +13,7 @@ static void deliver_large(struct router_link *link, unsigned count)
         router_link_send(link, &(struct router_frame){.kind = FRAME_DELIVER,
                                                       .channel = "c",
                                                       .channel_size = 1,
-                                                      .deliver = {message}});
+                                                      .deliver = {.message = message}});
     message_unref(message);
 }
 
@@ -156,7 +156,8 @@ static void routers_take_what_others_may_have_taken(void **state)
 
     (void)state;
     message->publisher = 2;
-    append_frame(&sent, &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {message}});
+    append_frame(&sent,
+                 &(struct router_frame){.kind = FRAME_ENTRY, .deliver = {.message = message}});
     write_all(peer, &sent);
     run_until(&frame_count, 1);
     assert_int_equal(link.state, ROUTER_LINK_READY);

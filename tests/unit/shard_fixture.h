@@ -68,13 +68,22 @@ static inline void write_down(struct buffer *heard, const struct router_frame *f
                       (unsigned long long)frame->subscribed.offset);
         return;
     case FRAME_DELIVER:
+        if (message_is_ephemeral(frame->deliver.message->kind)) {
+            buffer_printf(heard, "!%.*s", (int)frame->deliver.message->data_size,
+                          (const char *)frame->deliver.message->data);
+            return;
+        }
         buffer_printf(heard, "%llu:%.*s", (unsigned long long)frame->deliver.message->offset,
                       (int)frame->deliver.message->data_size,
                       (const char *)frame->deliver.message->data);
         return;
     case FRAME_ACK:
-        buffer_printf(heard, "ack %llu at %c/%llu", (unsigned long long)frame->ack.sequence,
-                      letter_of(frame->ack.epoch), (unsigned long long)frame->ack.offset);
+        buffer_printf(heard, "ack %llu%s at %c/%llu", (unsigned long long)frame->ack.sequence,
+                      frame->ack.is_repeat ? " again" : "", letter_of(frame->ack.epoch),
+                      (unsigned long long)frame->ack.offset);
+        return;
+    case FRAME_HISTORY_FORGOTTEN:
+        buffer_append_text(heard, "forgotten");
         return;
     case FRAME_REFUSED:
         sequence = frame->refused.sequence;
@@ -140,9 +149,48 @@ static inline void publish_as(int gateway, int router, const char *channel, uint
 
     message->publisher = processes[gateway].id;
     message->sequence = sequence;
-    put_frame(gateway, router,
-              &(struct router_frame){.kind = FRAME_PUBLISH, .publish = {message, after, false}});
+    put_frame(
+        gateway, router,
+        &(struct router_frame){.kind = FRAME_PUBLISH,
+                               .publish = {.message = message, .after = after, .insist = false}});
     message_unref(message);
+    settle();
+}
+
+/* What a message is, as far as it is not simple. */
+struct manner {
+    enum message_kind kind;
+    const char *key;
+    struct router_limits limits;
+    uint64_t sequence; /* 0: the next one */
+};
+
+static inline void publish_so(int gateway, int router, const char *text, struct manner manner)
+{
+    const char *key = manner.key ? manner.key : "";
+    struct message *message = message_write(&(struct message_draft){
+        .kind = manner.kind,
+        .channel = {"room", 4},
+        .data = {text, strlen(text)},
+        .key = {key, strlen(key)},
+    });
+
+    message->publisher = processes[gateway].id;
+    message->sequence = manner.sequence ? manner.sequence : ++processes[gateway].sequence;
+    put_frame(gateway, router,
+              &(struct router_frame){.kind = FRAME_PUBLISH,
+                                     .publish = {.message = message, .limits = manner.limits}});
+    message_unref(message);
+    settle();
+}
+
+static inline void forget_history(int gateway, int router)
+{
+    put_frame(gateway, router,
+              &(struct router_frame){.kind = FRAME_HISTORY_FORGET,
+                                     .channel = "room",
+                                     .channel_size = 4,
+                                     .presence_ask = {.request = 1}});
     settle();
 }
 
@@ -176,6 +224,21 @@ static inline void note_role(void *context, const struct shard_place_view *view)
         *(const char **)context = view->role;
 }
 
+static inline void note_history(void *context, const struct shard_place_view *view)
+{
+    if (view->channel_size == 4 && memcmp(view->channel, "room", 4) == 0)
+        snprintf(context, 16, "%zu/%llu", view->history, (unsigned long long)view->offset);
+}
+
+/* Checks how many messages of "room" a router keeps, and up to where it is: "3/7". */
+static inline void assert_kept(int router, const char *expected)
+{
+    char kept[16] = "-";
+
+    shard_each_place(shard_of(router), UINT64_MAX, note_history, kept);
+    assert_string_equal(kept, expected);
+}
+
 /* Checks what "room" is to each router, FIRST to THIRD: owner, mirror, copy, …; `-`: nothing. */
 static inline void assert_roles(const char *text)
 {
@@ -204,6 +267,7 @@ static inline void start_cluster(int routers)
     settings = (struct shard_settings){
         .history = {.message_limit = 5, .ttl_ms = 60000, .memory_limit = 1 << 20},
         .waiting_limit_bytes = 65536,
+        .key_limit_bytes = 65536,
         .place_limit = 1000000,
         .random = next_random,
     };
@@ -250,6 +314,7 @@ static inline int stop_all(void **state)
             kill_router(party);
         assert_int_equal(shard_of(party)->waiting_bytes, 0);
         assert_int_equal(shard_of(party)->histories.memory, 0);
+        assert_int_equal(shard_of(party)->keys.memory, 0);
         assert_int_equal(shard_of(party)->subscription_count, 0);
         assert_int_equal(shard_of(party)->place_bytes, 0);
     }

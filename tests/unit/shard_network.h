@@ -45,6 +45,7 @@ struct end {
     struct shard_link link; /* routers' */
     bool is_up;
     bool is_held;         /* what comes waits */
+    bool is_old;          /* the other end has no capabilities */
     bool is_silent;       /* what comes is lost */
     bool is_to_be_closed; /* the shard dropped it, or the other end is gone */
     struct buffer inbox;  /* what has come, as framed */
@@ -200,7 +201,7 @@ static inline void bring_up(int party, int other)
 
     if (!is_router(party))
         return;
-    end->link = (struct shard_link){0};
+    end->link = (struct shard_link){.capabilities = end->is_old ? 0 : ROUTER_CAPABILITIES};
     if (is_router(other))
         shard_peer_up(shard_of(party), &end->link, processes[other].id, party_names[other],
                       party_names[other], now_ms);

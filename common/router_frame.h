@@ -262,6 +262,8 @@ struct router_frame {
             struct message *const *messages;
             size_t count;
             bool has_more;
+            const char *previous; /* the epoch before, of which positions up to `fork` are good */
+            uint64_t fork;
         } history;
 
         struct {

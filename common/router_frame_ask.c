@@ -66,6 +66,8 @@ static void append_history(struct buffer *output, const struct router_frame *fra
     history.n_envelopes = frame->history.count;
     history.envelopes = envelopes;
     history.more = frame->history.has_more;
+    history.previous = packed_text(frame->history.previous);
+    history.fork = frame->history.fork;
     packed.kind_case = CARILLON__ROUTER__FRAME__KIND_HISTORY;
     packed.history = &history;
     pack(output, &packed);
@@ -239,7 +241,8 @@ static bool read_history(struct router_frame *frame, const Carillon__Router__His
                          size_t data_limit)
 {
     if (history->n_envelopes > ROUTER_PIECE_LIMIT || !read_channel(frame, history->channel) ||
-        !is_position(history->epoch, history->offset))
+        !is_position(history->epoch, history->offset) ||
+        !is_position(history->previous, history->fork))
         return false;
 
     struct message **messages = memory_zeroed(history->n_envelopes + 1, sizeof(struct message *));
@@ -247,6 +250,8 @@ static bool read_history(struct router_frame *frame, const Carillon__Router__His
     frame->list = messages;
     frame->history.request = history->request;
     frame->history.epoch = history->epoch;
+    frame->history.previous = history->previous;
+    frame->history.fork = history->fork;
     frame->history.offset = history->offset;
     frame->history.outcome = history->outcome ? OUTCOME_LOST : OUTCOME_CONTINUED;
     frame->history.messages = messages;

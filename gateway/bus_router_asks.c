@@ -30,6 +30,7 @@ static void on_answered(struct router_ask *router_ask, int error,
     struct bus_answer answer = {
         .present_count = router_answer->present_count,
         .offset = router_answer->offset,
+        .fork = router_answer->fork,
         .is_lost = router_answer->is_lost,
         .messages = router_answer->messages,
         .message_count = router_answer->message_count,
@@ -47,6 +48,7 @@ static void on_answered(struct router_ask *router_ask, int error,
     /* A router gives every channel an epoch from the beginning. */
     if (answer.offset > 0 || question->ask->begins)
         epoch_copy(answer.epoch, router_answer->epoch);
+    epoch_copy(answer.previous, router_answer->previous);
     question->ask->answered(question->ask, error, &answer);
     memory_free(present);
     memory_free(question);

@@ -17,7 +17,7 @@ static struct text text_of_bytes(ProtobufCBinaryData bytes)
 
 static ProtobufCBinaryData bytes_of_text(struct text text)
 {
-    return (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)text.data, .len = text.size};
+    return (ProtobufCBinaryData){.data = (uint8_t *)text.data, .len = text.size};
 }
 
 void client_origin_read(struct client_origin *origin, struct text bytes, struct arena *arena)

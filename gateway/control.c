@@ -322,8 +322,6 @@ void control_start(struct control *control, struct hub *hub, uint64_t id, const 
     list_init(&control->surveys);
     list_init(&control->answering);
     waiter_init(&control->pulse, on_pulse);
-    if (strcmp(bus_name(hub->bus), "router") == 0)
-        return;
     listen_to(control, id);
     listen_to(control, 0);
     on_pulse(&control->pulse);

@@ -25,6 +25,8 @@ struct router_answer {
      * answer's. */
     char epoch[MESSAGE_EPOCH_LIMIT + 1];
     uint64_t offset;
+    char previous[MESSAGE_EPOCH_LIMIT + 1]; /* as in struct bus_answer */
+    uint64_t fork;
     bool is_lost; /* what was asked for is gone, or never was */
     struct message **messages;
     size_t message_count;

@@ -61,6 +61,8 @@ static void add_messages(struct router_answer *answer, const struct router_frame
 
     epoch_copy(answer->epoch, frame->history.epoch);
     answer->offset = frame->history.offset;
+    epoch_copy(answer->previous, frame->history.previous ? frame->history.previous : "");
+    answer->fork = frame->history.fork;
     answer->is_lost = frame->history.outcome == OUTCOME_LOST;
     answer->messages = memory_resize(answer->messages, (answer->message_count + count + 1) *
                                                            sizeof(struct message *));

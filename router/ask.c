@@ -98,7 +98,8 @@ static void send_history(const struct ask *ask, enum router_outcome outcome,
                                .channel = place->name,
                                .channel_size = place->name_size,
                                .history = {ask->request, place->lineage.epoch, place->committed,
-                                           outcome, messages, count, has_more}});
+                                           outcome, messages, count, has_more,
+                                           place->lineage.previous, place->lineage.fork}});
 }
 
 /* Reads from a position, but nothing that is not committed. */

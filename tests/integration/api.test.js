@@ -14,9 +14,6 @@ import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { until } from "../lib/wait.js";
 
-// Routers give every message a place, and so carry none that is for now alone; acts on clients are such.
-const BUSES_WITH_ACTS = BUSES.filter(({ word }) => word !== "router");
-
 const ok = async (gateway, method, params) => {
   const reply = await call(gateway, method, params);
   assert.equal(reply.error, undefined, JSON.stringify(reply.error));
@@ -24,7 +21,7 @@ const ok = async (gateway, method, params) => {
 };
 const errorOf = async (gateway, method, params) => (await call(gateway, method, params)).error?.code;
 
-onEachBus(BUSES_WITH_ACTS, (Bus) => {
+onEachBus(BUSES, (Bus) => {
   const size = Bus.word === "local" ? 1 : 2;
 
   describe(`the API of ${size} gateways on ${Bus.title}`, () => {

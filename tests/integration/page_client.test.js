@@ -450,8 +450,7 @@ describe("the page's client", () => {
   });
 });
 
-// Routers do not know keys yet: there a message may come again when its acknowledgement was lost.
-onEachBus(BUSES.filter(({ word }) => word !== "router"), (Bus) => {
+onEachBus(BUSES, (Bus) => {
   describe(`the page's client on ${Bus.title}`, () => {
     let bus;
     const clients = [];

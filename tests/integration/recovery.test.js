@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { SHARED_CHANNEL_BUSES } from "../lib/buses.js";
+import { LASTING_BUSES } from "../lib/buses.js";
 import { ready, withCluster } from "../lib/cluster.js";
 import { CommandClient } from "../lib/command_client.js";
 import { start } from "../lib/gateway.js";
@@ -68,7 +68,7 @@ class Speaker {
   }
 }
 
-for (const Bus of SHARED_CHANNEL_BUSES) {
+for (const Bus of LASTING_BUSES) {
   describe(`recovery on ${Bus.title}`, () => {
     it(`gives ${COUNT} people exactly what they missed, whatever breaks`, async (t) => {
       const options = { busOptions: { persistent: true }, args: KEPT };

@@ -39,9 +39,8 @@ export const BUSES = wanted([Local, Redis, Router]);
 // For gateways that share one.
 export const SHARED_BUSES = wanted([Redis, Router, RouterCluster]);
 
-// For the channel protocol, one gateway or several: to these, Router and RouterCluster are to be added.
-export const CHANNEL_BUSES = wanted([Local, Redis]);
-export const SHARED_CHANNEL_BUSES = wanted([Redis]);
+// That keep what they have over their own death.
+export const LASTING_BUSES = wanted([Redis]);
 
 // Describes the same on each bus. They run beside each other, since most of the time a test waits for something.
 export function onEachBus(buses, body) {

@@ -7,12 +7,15 @@
 #include "common/memory.h"
 #include "router/shard_parts.h"
 
+#define PROMISE_MS 500 /* a claimant has taken the copy and forked by then, or never will */
+
 void copy_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner)
 {
     copy_detach(place);
     place->source = node;
     place->source_offset = whole_offset;
     place->source_is_owner = is_owner;
+    place->lost_owner = place->promised_to = 0;
     list_append(&node->copies, &place->source_link);
 }
 
@@ -21,6 +24,20 @@ void copy_detach(struct place *place)
     place->source = NULL;
     list_remove(&place->source_link);
     list_remove(&place->ack_link);
+}
+
+void copy_promise(struct place *place, const struct node *claimant)
+{
+    place->promised_to = claimant->id;
+    place->promised_ms = place->shard->now_ms;
+}
+
+/* True where an owner is back whose place another is about to take, from what we have now. Had it
+ * us as its mirror again, it would commit what is behind the fork. */
+static bool is_promised(const struct place *place, const struct node *owner)
+{
+    return place->promised_to && place->lost_owner == owner->id &&
+           place->shard->now_ms - place->promised_ms < PROMISE_MS;
 }
 
 static void answer_open(struct shard *shard, struct node *node, const struct router_frame *frame,
@@ -51,7 +68,7 @@ static uint64_t owner_instead(struct place *place, const struct node *node)
     if (place->source && place->source != node && place->source_is_owner &&
         place->source->shard_link)
         return place->source->id; /* two owners that do not see each other; the first one has us */
-    return 0;
+    return is_promised(place, node) ? place->promised_to : 0;
 }
 
 void copy_receive_open(struct shard *shard, struct node *node, const struct router_frame *frame)
@@ -155,8 +172,11 @@ static void forget_source(struct node *node)
     while (!list_is_empty(&node->copies)) {
         struct place *place = container_of(node->copies.next, struct place, source_link);
 
-        if (place->source_is_owner)
+        if (place->source_is_owner) {
             stray_doubt(place);
+            place->lost_owner = node->id;
+            place->promised_to = 0;
+        }
         copy_detach(place);
     }
 }

@@ -78,6 +78,9 @@ struct place {
     uint64_t source_offset;  /* it is whole from here on */
     bool source_is_owner;
     bool source_has_title; /* and the title comes with the last entry */
+    uint64_t lost_owner;   /* the node whose mirror we were until it went out of sight, or 0 */
+    uint64_t promised_to;  /* a claimant that has not asked it, and was told what we have, or 0; */
+    uint64_t promised_ms;  /* when */
     struct list
         ack_link;       /* in the shard's list of places whose source is to be told what we have */
     struct list strays; /* messages that no history with the title has; see stray.c */

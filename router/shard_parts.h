@@ -233,6 +233,9 @@ void copy_send_acks(struct shard *shard);
 void copy_attach(struct place *place, struct node *node, uint64_t whole_offset, bool is_owner);
 /* Nothing more comes from the source. */
 void copy_detach(struct place *place);
+/* A claimant that cannot have asked the owner that we lost is told what we have: for a moment we
+ * are nobody's mirror for the sake of that owner, should it be back. */
+void copy_promise(struct place *place, const struct node *claimant);
 /* A link to a router is gone; one that was gone is there again; its fate is decided. */
 void mirror_node_lost(struct shard *shard, struct node *node);
 void copy_node_up(struct node *node);

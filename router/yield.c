@@ -205,6 +205,9 @@ void yield_receive_inquire(struct shard *shard, struct node *node, const struct 
     }
     if (place && frame->inquire.insist && nodes_rank(shard, place, NULL, node))
         place->insisting_claim = frame->inquire.claim;
+    if (place && place->lost_owner && place->lost_owner != node->id &&
+        !is_asked(frame, place->lost_owner))
+        copy_promise(place, node);
     answer(shard, node, frame->channel, frame->channel_size, frame->inquire.claim, place);
     if (place)
         places_drop_if_empty(shard, place);

@@ -362,6 +362,56 @@ static void copy_of_an_owner_that_its_mirror_sees_is_not_forked(void **state)
     assert_int_equal(total_forks(), 0);
 }
 
+/* Its mirror was asked what it has when the owner slept, by one that does not see it yet. */
+static void owner_that_is_back_commits_nothing_behind_a_fork_that_is_under_way(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(THIRD);
+    pass(TICK_MS);
+    add_router(FIRST);
+    assert_roles("- owner mirror");
+    cut(SECOND, FIRST);
+    cut(SECOND, THIRD);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    hold(THIRD, FIRST);
+    subscribe_from(BOB, FIRST, 'A', 2);
+    join(SECOND, THIRD);
+    pass(TICK_MS);
+    publish(ANN, SECOND, "three");
+    assert_heard(ANN, "");
+    let_go(THIRD, FIRST);
+    assert_heard(BOB, "at B/2");
+    join(SECOND, FIRST);
+    pass(TICK_MS);
+    subscribe_from(ANN, FIRST, 'A', 2);
+    assert_heard(ANN, "moved to 0, refused 1 moved to 0, at B/2, 3:three");
+    assert_roles("owner mirror copy");
+}
+
+/* The claimant died before it had forked, so the owner goes on. */
+static void owner_that_is_back_waits_no_longer_than_a_claim_takes(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(THIRD);
+    pass(TICK_MS);
+    add_router(FIRST);
+    cut(SECOND, FIRST);
+    cut(SECOND, THIRD);
+    pass((uint64_t)2 * NODE_FENCE_MS);
+    hold(THIRD, FIRST);
+    subscribe_from(BOB, FIRST, 'A', 2);
+    kill_router(FIRST);
+    join(SECOND, THIRD);
+    publish(ANN, SECOND, "three");
+    assert_heard(ANN, "");
+    pass((uint64_t)11 * TICK_MS);
+    assert_heard(ANN, "3:three, ack 1 at A/3");
+    assert_roles("- owner mirror");
+    assert_int_equal(total_forks(), 0);
+}
+
 /* So that a mirror does not think that the claimant knows nothing of the owner. */
 static void each_router_that_is_asked_is_told_who_else_is(void **state)
 {
@@ -416,6 +466,9 @@ int main(void)
         CLUSTER_TEST(nobody_waits_for_a_fork_so_there_is_none, start_none),
         CLUSTER_TEST(owner_whose_line_broke_may_be_back_before_its_mirror_forks, start_none),
         CLUSTER_TEST(copy_of_an_owner_that_its_mirror_sees_is_not_forked, start_none),
+        CLUSTER_TEST(owner_that_is_back_commits_nothing_behind_a_fork_that_is_under_way,
+                     start_none),
+        CLUSTER_TEST(owner_that_is_back_waits_no_longer_than_a_claim_takes, start_none),
         CLUSTER_TEST(each_router_that_is_asked_is_told_who_else_is, start_none),
         CLUSTER_TEST(message_that_did_not_come_with_its_copy_can_be_published_again, start_none),
     };

@@ -21,7 +21,7 @@
 #define MESSAGE_EPOCH_LIMIT   16                  /* bytes of an epoch */
 #define MESSAGE_OFFSET_LIMIT  (UINT64_C(1) << 62) /* all are below: sums of them do not overflow */
 
-#define MESSAGE_KEY_LIMIT    255 /* bytes of an idempotency key */
+#define MESSAGE_KEY_LIMIT    255                 /* bytes of an idempotency key */
 #define MESSAGE_ORIGIN_LIMIT ((size_t)64 * 1024) /* bytes of an origin */
 
 /* As in proto/bus.proto. */

@@ -192,8 +192,7 @@ static void keep(struct local_channel *channel, const struct bus_publish *publis
     struct local_bus *bus = channel->bus;
     struct message *message = publish->message;
     uint64_t now_ms = loop_now_ms(bus->bus.loop);
-    struct history_terms terms = {bus->bus.settings.history_size,
-                                  bus->bus.settings.history_ttl_ms};
+    struct history_terms terms = {bus->bus.settings.history_size, bus->bus.settings.history_ttl_ms};
 
     if (publish->has_limits)
         terms = (struct history_terms){publish->history_size, publish->history_ttl_ms};

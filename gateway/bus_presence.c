@@ -147,8 +147,7 @@ void bus_presences_forget(struct bus_presences *presences, const char *channel, 
 struct bus_present *bus_presences_list(const struct bus_presences *presences, const char *channel,
                                        size_t channel_size, size_t *count)
 {
-    const struct bus_presence_channel *place =
-        bus_presences_find(presences, channel, channel_size);
+    const struct bus_presence_channel *place = bus_presences_find(presences, channel, channel_size);
     struct bus_present *list;
 
     *count = 0;

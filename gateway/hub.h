@@ -63,8 +63,8 @@ extern const struct bus_events hub_bus_events;
 /* Prepares the inbox; bus and workers are set by the owner before anything is posted. */
 int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct status *status);
 
-/* Closes the bus and the backend: publishes are cancelled, those that come from now on as well, and `closed` is
- * called from the loop. */
+/* Closes the bus and the backend: publishes are cancelled, those that come from now on as well, and
+ * `closed` is called from the loop. */
 void hub_close_bus(struct hub *hub, void (*closed)(void *context), void *context);
 
 /* Takes in what the workers, which have ended, left behind, and lets go of the loop. */

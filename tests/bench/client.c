@@ -68,7 +68,7 @@ static void end_by_error(struct client *client, int error)
 }
 
 int client_dial(struct client *client, struct crowd *crowd, struct destination *destination,
-                   uint32_t index)
+                uint32_t index)
 {
     int fd;
 

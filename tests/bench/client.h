@@ -73,7 +73,7 @@ void crowd_deinit(struct crowd *crowd);
 /* Starts to connect; `opened` or `ended` follows. 0 or a negative errno. Until one has connected to
  * a destination there must be no other, as it looks for the address that answers. */
 int client_dial(struct client *client, struct crowd *crowd, struct destination *destination,
-                   uint32_t index);
+                uint32_t index);
 
 /* Gives up an address that does not answer. False if the host has no further one. */
 bool client_try_next_address(struct client *client);

@@ -141,7 +141,7 @@ static void connect_more(struct load *load)
     while (load->started < due && load->result->trouble[0] == '\0') {
         uint32_t index = load->started++;
         int error = client_dial(&load->clients[index], &load->crowd,
-                                   destinations_take(&load->destinations, index), index);
+                                destinations_take(&load->destinations, index), index);
 
         if (error)
             note_trouble(load->result, "connection %u: %s", index, strerror(-error));

@@ -59,7 +59,7 @@ void do_publish(uint64_t gateway)
     if (number % 5 == 2) {
         publish->has_limits = true;
         publish->history_size = 2000 + number % 3;
-        publish->history_ttl_ms = 300000 * (1 + number % 2);
+        publish->history_ttl_ms = UINT64_C(300000) * (1 + number % 2);
     }
     router_client_publish(&process->client, publish);
     if (number % 7 == 3)

@@ -44,8 +44,12 @@ static inline char *encode(const void *bytes, size_t size)
     while (length > 0 && text[length - 1] == '=')
         length--;
     text[length] = '\0';
-    for (char *at = text; *at; at++)
-        *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+    for (char *at = text; *at; at++) {
+        if (*at == '+')
+            *at = '-';
+        else if (*at == '/')
+            *at = '_';
+    }
     return text;
 }
 
@@ -70,8 +74,10 @@ static inline size_t sign(const struct signer *signer, const char *text,
     size_t size = 1024;
 
     if (!signer->key) {
-        assert_non_null(HMAC(signer->digest(), signer->secret, (int)strlen(signer->secret), bytes,
-                             strlen(text), signature, &secret_size));
+        const char *secret = signer->secret ? signer->secret : "";
+
+        assert_non_null(HMAC(signer->digest(), secret, (int)strlen(secret), bytes, strlen(text),
+                             signature, &secret_size));
         return secret_size;
     }
 

@@ -257,9 +257,9 @@ static void sixteen_keys_are_tried(void **state)
     char text[33 * 17 + 1] = "";
 
     (void)state;
-    for (unsigned i = 0; i < 16; i++)
-        snprintf(text + 33 * i, sizeof(text) - 33 * i, "%032u\n", i);
-    snprintf(text + 33 * 16, sizeof(text) - 33 * 16, SECRET);
+    for (size_t i = 0; i < 16; i++)
+        snprintf(text + 33 * i, sizeof(text) - 33 * i, "%032zu\n", i);
+    snprintf(text + (size_t)33 * 16, sizeof(text) - (size_t)33 * 16, SECRET);
 
     struct token_verifier *behind =
         make_verifier(&(struct token_options){.hmac_secret_file = write_file("secret", text)});
@@ -348,7 +348,7 @@ static void key_that_is_broken_is_refused(void **state)
                        "key 1: its alg does not go with its kty");
     /* Whatever is signed with the exponent 1 is its own signature. */
     snprintf(even, sizeof(even), "%s", make_jwk(rsa, "\"use\":\"sig\""));
-    strcpy(strstr(even, "\"AQAB\""), "\"AQ\"}");
+    memcpy(strstr(even, "\"AQAB\""), "\"AQ\"}", sizeof("\"AQ\"}"));
     expect_set_refused(even, "key 1: not a sound key");
     EVP_PKEY_free(weak);
 }

@@ -264,10 +264,10 @@ static void token_with_more_behind_it_is_refused(void **state)
 static char *make_long_token(size_t size)
 {
     char *payload = memory_zeroed(1, size + 32);
+    int start = snprintf(payload, size + 32, "{\"sub\":\"ann\",\"x\":\"");
 
-    strcpy(payload, "{\"sub\":\"ann\",\"x\":\"");
-    memset(payload + strlen(payload), 'x', size);
-    strcat(payload, "\"}");
+    memset(payload + start, 'x', size);
+    memcpy(payload + start + size, "\"}", sizeof("\"}"));
 
     char *token = make_token(&hs256, payload);
 

@@ -4,6 +4,7 @@
 
 #include "common/memory.h"
 
+/* NOLINTNEXTLINE(misc-redundant-expression): equal as they are, until one of them changes */
 _Static_assert(BUS_KEY_WINDOW_MS == ROUTER_KEY_WINDOW_MS, "what a bus promises, routers keep");
 _Static_assert(BUS_CLIENT_LIMIT == ROUTER_CLIENT_LIMIT && BUS_USER_LIMIT == ROUTER_USER_LIMIT &&
                    BUS_INFO_LIMIT == ROUTER_INFO_LIMIT,

@@ -8,22 +8,33 @@
 #include "common/memory.h"
 #include "router/shard_parts.h"
 
+/* What gateways say to each other is not counted among what clients do. */
+static bool is_counted(const struct place *place)
+{
+    return place->name[0] != CHANNEL_NAME_INTERNAL;
+}
+
 static void send_delivery(struct place *place, struct shard_link *gateway, struct message *message)
 {
-    metric_add(&place->shard->stats.delivered, 1);
+    metric_add(&place->shard->stats.delivered, is_counted(place));
     shard_send_link(place->shard, gateway,
                     &(struct router_frame){.kind = FRAME_DELIVER, .deliver = {.message = message}});
 }
 
-static void count_subscriptions(struct shard *shard, int change)
+static void count_subscriptions(const struct place *place, int change)
 {
-    shard->subscription_count += (uint64_t)(int64_t)change;
-    metric_set(&shard->stats.subscriptions, shard->subscription_count);
+    struct shard *shard = place->shard;
+    uint64_t difference = (uint64_t)(int64_t)change;
+
+    shard->subscription_count += difference;
+    if (is_counted(place))
+        metric_set(&shard->stats.subscriptions,
+                   metric_read(&shard->stats.subscriptions) + difference);
 }
 
 void subscriber_end(struct subscriber *subscriber)
 {
-    count_subscriptions(subscriber->place->shard, -1);
+    count_subscriptions(subscriber->place, -1);
     list_remove(&subscriber->link);
     list_remove(&subscriber->link_link);
     memory_free(subscriber);
@@ -53,7 +64,7 @@ static void add(struct place *place, struct shard_link *gateway)
     list_init(&subscriber->link_link);
     list_append(&place->subscribers, &subscriber->link);
     list_append(&gateway->subscribers, &subscriber->link_link);
-    count_subscriptions(place->shard, 1);
+    count_subscriptions(place, 1);
 }
 
 static void send_missed(struct place *place, struct shard_link *gateway, uint64_t from)

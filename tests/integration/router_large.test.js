@@ -84,9 +84,9 @@ describe("a gateway with more for a router that was away than a connection may q
   it("sends it all, in order, and keeps its connection", async () => {
     const router = await Router.start({ args: ["--shards", "1"] });
     const args = ["--bus", router.url, "--message-rate", "0", "--max-message-size", "1M", "--bus-buffer", "256M", "--send-queue-limit", "512M"];
-    const gateways = await Promise.all([0, 1].map(() => start({ args })));
-    await Promise.all(gateways.map(ready));
-    const [sender, reader] = await Promise.all(gateways.map((gateway) => Client.open(gateway, { channel: "large" })));
+    const gateway = await start({ args });
+    await ready(gateway);
+    const [sender, reader] = await Promise.all([0, 1].map(() => Client.open(gateway, { channel: "large" })));
 
     await router.kill();
     for (let i = 0; i < COUNT; i++) {
@@ -94,15 +94,15 @@ describe("a gateway with more for a router that was away than a connection may q
       message.writeUInt32BE(i);
       sender.send(message);
     }
-    await until(async () => (await queued(gateways[0])) === COUNT, "all to wait");
-    const already = gateways[0].log.length;
+    await until(async () => (await queued(gateway)) === COUNT, "all to wait");
+    const already = gateway.log.length;
     await router.restart();
     await reader.received(COUNT, 60_000);
     assert.deepEqual(reader.messages.map((message) => message.readUInt32BE()), Array.from({ length: COUNT }, (_, i) => i));
-    await until(async () => (await queued(gateways[0])) === 0, "the acknowledgements");
-    assert.doesNotMatch(gateways[0].log.slice(already), /event="router disconnected"/);
+    await until(async () => (await queued(gateway)) === 0, "the acknowledgements");
+    assert.doesNotMatch(gateway.log.slice(already), /event="router disconnected"/);
     for (const client of [sender, reader]) client.destroy();
-    await Promise.all(gateways.map((gateway) => gateway.stop()));
+    await gateway.stop();
     await router.stop();
   });
 });

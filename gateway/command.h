@@ -59,11 +59,12 @@ struct command {
     struct worker *worker; /* the worker that sent it or is to receive it */
 };
 
-/* What a message costs while it is under way: its data, its names, and the commands around it. */
+/* What a message costs while it is under way: its data, its names, itself and the commands around
+ * it, with what an allocator keeps of each. */
 static inline uint64_t message_cost(const struct message *message)
 {
     return message->data_size + message->channel_size + message->origin.size + message->key.size +
-           256;
+           352;
 }
 
 struct publish_command {

@@ -92,10 +92,13 @@ void unit_open(struct unit *unit)
 
 /* Describing. */
 
+/* Those of clients: what gateways say to each other is nobody else's affair. */
 static void add_place(void *context, const struct shard_place_view *view)
 {
     char node[17] = "";
 
+    if (view->channel[0] == CHANNEL_NAME_INTERNAL)
+        return;
     if (view->mirror)
         snprintf(node, sizeof(node), "%016llx", (unsigned long long)view->mirror);
     json_array_append_new(

@@ -52,6 +52,7 @@ static bool is_good(const Carillon__Bus__Envelope *envelope)
             return false;
     }
     return strlen(envelope->epoch) <= MESSAGE_EPOCH_LIMIT && envelope->publisher != 0 &&
+           envelope->offset < MESSAGE_OFFSET_LIMIT &&
            channel_name_is_on_bus(envelope->channel, strlen(envelope->channel)) &&
            envelope->data.len <= DATA_LIMIT && is_data(envelope) &&
            strlen(envelope->key) <= MESSAGE_KEY_LIMIT &&

@@ -32,7 +32,7 @@ function* edits(count) {
     const at = Math.floor(Math.random() * characters.length);
     const removed = Math.floor(Math.random() * 40);
     characters.splice(at, removed, ...(i % 3 === 0 ? ["ü😀", String(i)] : i % 3 === 1 ? [] : [characters[0]]));
-    text = i % 7 === 6 ? text.slice(0, 20) + text : characters.join("");
+    text = i % 7 === 6 ? [...text].slice(0, 20).join("") + text : characters.join(""); // no half of a character
     yield i % 5 === 4 ? { number: i, text, list: [1, null, "x"] } : { text };
   }
 }

@@ -119,9 +119,7 @@ static void free_idle(struct channels *channels)
         if (channel_state(channel) == CHANNEL_OPENING)
             continue;
         tell_hub(channels, COMMAND_UNSUBSCRIBE, name, size);
-        map_remove(&channels->by_name, channel_entry(channel));
-        recent_destroy(channel_recent(channel));
-        channel_destroy(channel);
+        destroy_entry(channel_entry(channel), channels);
         metric_set(&channels->stats->channels, channels->by_name.count);
     }
 }

@@ -117,18 +117,6 @@ void plain_open(struct session *session, struct session_host *host, const char *
         host->events->opened(session, 0);
 }
 
-static struct block *append_frame(struct block *block, enum websocket_opcode opcode,
-                                  const void *data, size_t data_size)
-{
-    unsigned char header[WEBSOCKET_HEADER_LIMIT];
-    size_t size = websocket_write_header(header, opcode, data_size);
-
-    block = block_reserve(block, size + data_size);
-    block_append(block, header, size);
-    block_append(block, data, data_size);
-    return block;
-}
-
 /* A JSON string is sent as what it says, any other value as its JSON text. */
 static struct block *append_json(struct block *block, const struct message *message)
 {
@@ -136,9 +124,9 @@ static struct block *append_json(struct block *block, const struct message *mess
     struct buffer said = {0};
 
     if (client_read_json_string(json, &said))
-        block = append_frame(block, WEBSOCKET_TEXT, said.data, said.size);
+        block = websocket_append_frame(block, WEBSOCKET_TEXT, said.data, said.size);
     else
-        block = append_frame(block, WEBSOCKET_TEXT, message->data, message->data_size);
+        block = websocket_append_frame(block, WEBSOCKET_TEXT, message->data, message->data_size);
     buffer_deinit(&said);
     return block;
 }
@@ -147,8 +135,9 @@ struct block *plain_encode(struct block *block, const struct message *message)
 {
     if (message->kind == MESSAGE_JSON)
         return append_json(block, message);
-    return append_frame(block, message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
-                        message->data, message->data_size);
+    return websocket_append_frame(block,
+                                  message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
+                                  message->data, message->data_size);
 }
 
 void plain_deliver(struct subscription *subscription, struct block *frames, size_t messages)

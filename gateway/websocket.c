@@ -102,6 +102,18 @@ size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT],
     return 2 + length_bytes;
 }
 
+struct block *websocket_append_frame(struct block *block, enum websocket_opcode opcode,
+                                     const void *data, size_t size)
+{
+    unsigned char header[WEBSOCKET_HEADER_LIMIT];
+    size_t header_size = websocket_write_header(header, opcode, size);
+
+    block = block_reserve(block, header_size + size);
+    block_append(block, header, header_size);
+    block_append(block, data, size);
+    return block;
+}
+
 size_t websocket_write_close(unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT], uint16_t code,
                              const char *reason)
 {

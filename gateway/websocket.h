@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/block.h"
+
 enum websocket_opcode {
     WEBSOCKET_CONTINUATION = 0x0,
     WEBSOCKET_TEXT = 0x1,
@@ -83,6 +85,10 @@ uint32_t websocket_reader_stalled_ms(const struct websocket_reader *reader, uint
  * phase (§5.3). Wide registers where the compiler has them. */
 unsigned websocket_unmask(unsigned char *data, size_t size, const unsigned char mask[4],
                           unsigned phase);
+
+/* Appends an unfragmented frame to a block, which may move, and returns it. */
+struct block *websocket_append_frame(struct block *block, enum websocket_opcode opcode,
+                                     const void *data, size_t size);
 
 /* Writes the header of an unfragmented frame; returns its size (2, 4 or 10). */
 size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT],

@@ -45,18 +45,6 @@ static struct wire_traits traits(uint8_t wire)
     return result;
 }
 
-static struct block *append_websocket(struct block *block, enum websocket_opcode opcode,
-                                      const void *messages, size_t size)
-{
-    unsigned char header[WEBSOCKET_HEADER_LIMIT];
-    size_t header_size = websocket_write_header(header, opcode, size);
-
-    block = block_reserve(block, header_size + size);
-    block_append(block, header, header_size);
-    block_append(block, messages, size);
-    return block;
-}
-
 static struct block *append_between(struct block *block, const char *before, const void *messages,
                                     size_t size, const char *after)
 {
@@ -86,9 +74,9 @@ struct block *transport_append(enum transport transport, struct block *block, co
 {
     switch (transport) {
     case TRANSPORT_WEBSOCKET_JSON:
-        return append_websocket(block, WEBSOCKET_TEXT, messages, size);
+        return websocket_append_frame(block, WEBSOCKET_TEXT, messages, size);
     case TRANSPORT_WEBSOCKET_PROTOBUF:
-        return append_websocket(block, WEBSOCKET_BINARY, messages, size);
+        return websocket_append_frame(block, WEBSOCKET_BINARY, messages, size);
     case TRANSPORT_STREAM_JSON:
         return append_between(block, "", messages, size, "\n");
     case TRANSPORT_EVENTS:

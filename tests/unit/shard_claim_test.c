@@ -254,25 +254,6 @@ static void router_that_cannot_reach_the_owner_is_told_where_it_is(void **state)
 
 /* Routers that lost sight of each other. */
 
-/* FIRST and SECOND do not know of each other, and both own the room: A with `first` messages, and B
- * with `second`. */
-static void split(unsigned first, unsigned second)
-{
-    start_router(FIRST);
-    join(FIRST, ANN);
-    open_router(FIRST);
-    start_router(SECOND);
-    join(SECOND, BOB);
-    open_router(SECOND);
-    subscribe(ANN, FIRST);
-    while (first-- > 0)
-        publish(ANN, FIRST, "a");
-    subscribe(BOB, SECOND);
-    while (second-- > 0)
-        publish(BOB, SECOND, "b");
-    processes[ANN].heard.size = processes[BOB].heard.size = 0;
-}
-
 static void two_owners_that_meet_end_with_one_that_has_the_messages_of_both(void **state)
 {
     (void)state;

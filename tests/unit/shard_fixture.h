@@ -349,4 +349,23 @@ static inline void open_room_at_second(void)
     assert_heard(BOB, "ack 1 at A/1, ack 2 at A/2");
 }
 
+/* FIRST and SECOND do not know of each other, and both own the room: A with `first` messages of
+ * ANN, and B with `second` of BOB. */
+static inline void split(unsigned first, unsigned second)
+{
+    start_router(FIRST);
+    join(FIRST, ANN);
+    open_router(FIRST);
+    start_router(SECOND);
+    join(SECOND, BOB);
+    open_router(SECOND);
+    subscribe(ANN, FIRST);
+    while (first-- > 0)
+        publish(ANN, FIRST, "a");
+    subscribe(BOB, SECOND);
+    while (second-- > 0)
+        publish(BOB, SECOND, "b");
+    processes[ANN].heard.size = processes[BOB].heard.size = 0;
+}
+
 #endif

@@ -8,25 +8,6 @@ static struct place *room_at(int router)
     return places_find(shard_of(router), "room", 4);
 }
 
-/* FIRST and SECOND do not know of each other, and both own the room: A with `first` messages of
- * ANN, and B with `second` of BOB. */
-static void split(unsigned first, unsigned second)
-{
-    start_router(FIRST);
-    join(FIRST, ANN);
-    open_router(FIRST);
-    start_router(SECOND);
-    join(SECOND, BOB);
-    open_router(SECOND);
-    subscribe(ANN, FIRST);
-    while (first-- > 0)
-        publish(ANN, FIRST, "a");
-    subscribe(BOB, SECOND);
-    while (second-- > 0)
-        publish(BOB, SECOND, "b");
-    processes[ANN].heard.size = processes[BOB].heard.size = 0;
-}
-
 static void start_third_beside_first(void)
 {
     start_router(THIRD);

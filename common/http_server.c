@@ -11,6 +11,7 @@
 #define HEADER_LIMIT      8192
 #define QUEUE_LIMIT_BYTES ((size_t)1024 * 1024)
 #define IDLE_MS           30000
+#define LINGER_MS         2000
 
 struct http_server {
     struct listener listener;
@@ -33,6 +34,7 @@ struct server_connection {
     struct http_exchange exchange;
     struct http_server *server;
     bool is_held; /* not read until the pending answer was given */
+    bool is_lingering;
 };
 
 static struct server_connection *of_stream(struct stream *stream)
@@ -44,6 +46,18 @@ static void end(struct server_connection *connection)
 {
     loop_cancel(connection->server->loop, &connection->waiter);
     stream_close(&connection->stream);
+}
+
+/* All is said. What the client still sends is read for a while and let go, since to close upon it
+ * would take the answer from a client that has not read it (RFC 9112 §9.6). */
+static void linger(struct server_connection *connection)
+{
+    connection->is_lingering = true;
+    if (stream_shutdown(&connection->stream) || stream_start(&connection->stream)) {
+        end(connection);
+        return;
+    }
+    loop_wait(connection->server->loop, &connection->waiter, LINGER_MS);
 }
 
 static enum http_verdict answer(void *context, const struct http_request *request,
@@ -80,7 +94,7 @@ static bool send_output(struct server_connection *connection)
         return true;
     stream_stop(stream);
     if (stream_queued_bytes(stream) == 0)
-        end(connection);
+        linger(connection);
     return false;
 }
 
@@ -101,7 +115,10 @@ static void feed(struct server_connection *connection, const unsigned char *data
 
 static void on_read(struct stream *stream, unsigned char *data, size_t size)
 {
-    feed(of_stream(stream), data, size);
+    struct server_connection *connection = of_stream(stream);
+
+    if (!connection->is_lingering)
+        feed(connection, data, size);
 }
 
 static void on_resumed(struct http_exchange *exchange)
@@ -125,8 +142,8 @@ static void on_drained(struct stream *stream)
 {
     struct server_connection *connection = of_stream(stream);
 
-    if (connection->exchange.must_end)
-        end(connection);
+    if (connection->exchange.must_end && !connection->is_lingering)
+        linger(connection);
 }
 
 static void on_ended(struct stream *stream, int error)

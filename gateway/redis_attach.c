@@ -32,6 +32,7 @@
 #include "common/memory.h"
 #include "gateway/bus_redis.h"
 #include "gateway/redis_echo.h"
+#include "gateway/redis_epoch.h"
 #include "gateway/redis_topics.h"
 
 #define ASKING_LIMIT  256 /* ATTACHes that are out at a time */
@@ -177,24 +178,6 @@ void redis_attach_retry(struct redis_bus *bus)
 
 /* Answers. */
 
-static void change_epoch(struct redis_channel *channel, const char *epoch)
-{
-    struct redis_bus *bus = channel->bus;
-
-    if (strcmp(channel->epoch, epoch) == 0)
-        return;
-    if (channel->epoch[0] != '\0') {
-        metric_add(&bus->bus.stats.histories_lost, 1);
-        log_event(LOG_DEBUG, log_name("epoch changed"), log_text("channel", channel->name),
-                  log_text("from", channel->epoch), log_text("to", epoch));
-        if (redis_bus_may_warn(bus, REDIS_WARNING_EPOCH))
-            log_event(LOG_WARNING, log_name("history lost"), log_text("channel", channel->name));
-        redis_echo_end(channel);
-    }
-    channel->hole = 0;
-    snprintf(channel->epoch, sizeof(channel->epoch), "%s", epoch);
-}
-
 /* Takes one entry of history; what cannot be read counts as lost. */
 static void take_entry(struct redis_channel *channel, uint64_t offset, const redisReply *envelope)
 {
@@ -286,7 +269,7 @@ static bool take_history(struct redis_channel *channel, const struct redis_attac
 /* Our messages and Redis's are not the same any more. */
 static void give_up(struct redis_channel *channel, const char *epoch, uint64_t from)
 {
-    change_epoch(channel, epoch);
+    redis_epoch_change(channel, epoch);
     redis_channel_lose(channel, from);
 }
 
@@ -317,7 +300,7 @@ static bool reconcile(struct redis_channel *channel, const struct redis_attached
     bool can_restore = channel->restores < RESTORE_LIMIT && channel->epoch[0] != '\0';
 
     /* What came live and fits belongs to what we have seen. */
-    if (redis_channel_take_pending(channel))
+    if (redis_channel_take_pending(channel) || redis_epoch_take_interim(channel, attached->epoch))
         return true;
     switch (attached->status) {
     case REDIS_ATTACH_LOST:
@@ -336,7 +319,7 @@ static bool reconcile(struct redis_channel *channel, const struct redis_attached
         give_up(channel, attached->epoch, attached->from);
         break;
     case REDIS_ATTACH_FOREIGN:
-        change_epoch(channel, attached->epoch);
+        redis_epoch_change(channel, attached->epoch);
         redis_tail_clear(&channel->bus->channels.tails, &channel->tail);
         channel->position = 0;
         break;
@@ -376,7 +359,7 @@ static bool awaits_stragglers(struct redis_channel *channel)
 static bool handle_attached(struct redis_channel *channel, const struct redis_attached *attached)
 {
     if (!channel->is_known) {
-        change_epoch(channel, attached->epoch);
+        redis_epoch_change(channel, attached->epoch);
         redis_channel_place(channel, attached->top);
         return false;
     }
@@ -385,7 +368,7 @@ static bool handle_attached(struct redis_channel *channel, const struct redis_at
         return awaits_stragglers(channel) || reconcile(channel, attached);
     channel->is_marked = false;
     if (attached->epoch[0] != '\0')
-        change_epoch(channel, attached->epoch);
+        redis_epoch_pass_interim(channel, attached->epoch);
     return take_history(channel, attached);
 }
 

@@ -40,8 +40,16 @@ struct redis_channel *redis_channel_find(struct redis_bus *bus, const char *name
 static void append_pending(struct redis_channel *channel, struct message *message,
                            uint32_t attach_number)
 {
-    if (!redis_pending_append(&channel->pending, message, attach_number))
-        channel->has_overflowed = true; /* history has them, and is read once more */
+    struct redis_pending *pending = &channel->pending;
+    const struct message *oldest = pending->count ? pending->entries[0].message : message;
+    char epoch[sizeof(oldest->epoch)];
+
+    memcpy(epoch, oldest->epoch, sizeof(epoch));
+    if (redis_pending_append(pending, message, attach_number))
+        return;
+    channel->has_overflowed = true; /* history has them, and is read once more */
+    if (channel->dropped[0] == '\0')
+        memcpy(channel->dropped, epoch, sizeof(epoch));
 }
 
 /* What publishes wait for. */
@@ -109,6 +117,7 @@ static void reset(struct redis_channel *channel)
     channel->restores = 0;
     channel->hole = 0;
     channel->has_overflowed = false;
+    channel->dropped[0] = '\0';
 }
 
 static struct redis_channel *create(struct redis_bus *bus, const char *name, size_t size)
@@ -358,6 +367,7 @@ void redis_channel_go_live(struct redis_channel *channel)
     channel->stage = REDIS_CHANNEL_LIVE;
     channel->restores = 0;
     channel->hole = 0;
+    channel->dropped[0] = '\0';
     for (size_t i = 0; i < pending.count; i++) {
         struct message *message = pending.entries[i].message;
 

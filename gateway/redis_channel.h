@@ -72,6 +72,8 @@ struct redis_channel {
     uint64_t mark; /* up to this mark on the subscriber connection */
     unsigned mark_tries;
     bool has_overflowed; /* pending messages were dropped since the last ATTACH was sent */
+    /* The epoch of the oldest of those since the channel was last live; empty: there was none. */
+    char dropped[MESSAGE_EPOCH_LIMIT + 1];
     struct redis_pending pending;
 
     struct redis_echo echo;

@@ -25,6 +25,9 @@ struct redis_pending {
 bool redis_pending_append(struct redis_pending *pending, struct message *message,
                           uint32_t attach_number);
 
+/* Drops those of `epoch`. */
+void redis_pending_forget(struct redis_pending *pending, const char *epoch);
+
 /* Drops all messages. */
 void redis_pending_clear(struct redis_pending *pending);
 

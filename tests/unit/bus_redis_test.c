@@ -80,6 +80,7 @@ static void restart_from_an_old_snapshot_loses_nothing(void **state)
     server_start(&cluster.server, no_files);
     cluster_finish(&cluster);
     assert_true(metric_read(&bus_stats(cluster.nodes[0].bus)->histories_lost) > 0);
+    assert_int_equal(cluster.nodes[0].lost + cluster.nodes[1].lost, 0);
     cluster_stop(&cluster);
 }
 
@@ -101,6 +102,33 @@ static void cut_connections_lose_nothing(void **state)
     cluster_stop(&cluster);
 }
 
+/* Nobody talks on meanwhile. */
+static bool cluster_has_caught_up(void *context)
+{
+    struct cluster *cluster = context;
+
+    for (size_t i = 0; i < NODES; i++)
+        if (cluster->nodes[i].count < cluster->sent * NODES)
+            return false;
+    return true;
+}
+
+/* What is not here was told as lost. */
+static bool cluster_has_everything_or_was_told(void *context)
+{
+    struct cluster *cluster = context;
+
+    cluster_talk(cluster);
+    for (size_t i = 0; i < NODES; i++) {
+        const struct node *node = &cluster->nodes[i];
+
+        if (!node_has_settled(&cluster->nodes[i]) ||
+            (node->count < cluster->total * NODES && node->lost == 0))
+            return false;
+    }
+    return cluster->sent == cluster->total;
+}
+
 static void flushed_data_start_a_new_epoch_and_lose_nothing(void **state)
 {
     struct cluster cluster;
@@ -111,9 +139,28 @@ static void flushed_data_start_a_new_epoch_and_lose_nothing(void **state)
     cluster_talk_until(&cluster, 500);
     server_call(&cluster.server, "FLUSHALL");
     cluster_talk_until(&cluster, 1000);
+    run_until(&cluster.loop, cluster_has_caught_up, &cluster);
     server_call(&cluster.server, "FLUSHALL");
     cluster_finish(&cluster);
     assert_true(metric_read(&bus_stats(cluster.nodes[0].bus)->histories_lost) > 0);
+    cluster_stop(&cluster);
+}
+
+/* How long that takes decides how many histories a gateway sees only live. */
+static void flushed_again_and_again_loses_nothing_untold(void **state)
+{
+    struct cluster cluster;
+
+    (void)state;
+    cluster_start(&cluster, no_files);
+    cluster.total = 2000;
+    for (size_t mark = 200; mark <= 1200; mark += 10) {
+        cluster_talk_until(&cluster, mark);
+        server_call(&cluster.server, "FLUSHALL");
+    }
+    run_until(&cluster.loop, cluster_has_everything_or_was_told, &cluster);
+    for (size_t i = 0; i < NODES; i++)
+        assert_int_equal(metric_read(&bus_stats(cluster.nodes[i].bus)->refused), 0);
     cluster_stop(&cluster);
 }
 
@@ -264,6 +311,7 @@ int main(void)
         cmocka_unit_test(restart_from_an_old_snapshot_loses_nothing),
         cmocka_unit_test(cut_connections_lose_nothing),
         cmocka_unit_test(flushed_data_start_a_new_epoch_and_lose_nothing),
+        cmocka_unit_test(flushed_again_and_again_loses_nothing_untold),
         cmocka_unit_test(forgotten_scripts_are_loaded_again),
         cmocka_unit_test(wrong_type_at_a_key_refuses_that_channel_alone),
         cmocka_unit_test(wrong_type_at_the_meta_key_keeps_no_subscriber_waiting),

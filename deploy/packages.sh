@@ -62,15 +62,17 @@ take_program() {
 }
 
 # build_preset PRESET [TARGET…]: configures once, then builds what changed; says so when there is
-# anything to build, and is quiet unless that fails. Two at a time take turns.
+# anything to build, and is quiet unless that fails. Two at a time take turns. CARILLON_WERROR=ON
+# makes warnings errors where the preset does not.
 build_preset() {
-    local preset=$1 log
+    local preset=$1 log werror=()
     shift
     log=$(mktemp)
     mkdir -p build
+    [ -z "${CARILLON_WERROR-}" ] || werror=(-D "CARILLON_WERROR=$CARILLON_WERROR")
     if {
         flock 9
-        { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"; } &&
+        { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" "${werror[@]}"; } &&
             cmake --build --preset "$preset" ${1:+--target "$@"}
     } 2>&1 9>"build/$preset.lock" | announce_build "$preset" >"$log"; then
         rm -f "$log"

@@ -40,8 +40,13 @@ async function startRedis({ certificate, key } = files, { wantsCertificate = fal
 const trusting = () => ["--bus-tls-ca", authority.file];
 const showing = () => ["--bus-tls-cert", files.certificate, "--bus-tls-key", files.key];
 
-// Everybody on these gateways hears everything, in one order, once all are subscribed at `bus`.
+const isUp = (gateway) => until(async () => (await metric(gateway, "carillon_bus_up")) === 1, "the bus to be up");
+
+// Everybody on these gateways hears everything, in one order, once all are subscribed at `bus`. Who comes while a
+// gateway has no bus yet hears what comes after it has.
 async function assertOneChat(bus, gateways) {
+  for (const gateway of gateways) await isUp(gateway);
+
   const channel = `room ${++chats}`; // of which nobody has been a subscriber
   const clients = await Promise.all(gateways.map((gateway) => Client.open(gateway, { channel })));
   const count = 60 * clients.length;

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#define REPLACEMENT 0xfffd /* U+FFFD */
+
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
@@ -161,8 +163,13 @@ static char *write_character(char *at, uint32_t code)
     return at;
 }
 
-/* Writes the character that "\uXXXX" (or two of them, RFC 8259 §7) stands for; `*size` is how many
- * bytes there are, and becomes how many it took. */
+static bool is_low_surrogate(const char *escape)
+{
+    return escape[0] == '\\' && escape[1] == 'u' && (read_unit(escape + 2) & 0xfc00) == 0xdc00;
+}
+
+/* Writes the character that "\uXXXX" (or two of them, RFC 8259 §7) stands for, U+FFFD for half of a
+ * pair; `*size` is how many bytes there are, and becomes how many it took. */
 static char *write_unicode(char *at, const char *escape, size_t *size)
 {
     if (*size < 6)
@@ -170,12 +177,15 @@ static char *write_unicode(char *at, const char *escape, size_t *size)
 
     uint32_t code = read_unit(escape + 2);
 
-    if (code < 0xd800 || code > 0xdbff || *size < 12) {
+    if ((code & 0xfc00) == 0xd800 && *size >= 12 && is_low_surrogate(escape + 6)) {
+        *size = 12;
+        code = 0x10000 + ((code & 0x3ff) << 10 | (read_unit(escape + 8) & 0x3ff));
+    } else {
         *size = 6;
-        return write_character(at, code);
+        if ((code & 0xf800) == 0xd800)
+            code = REPLACEMENT;
     }
-    *size = 12;
-    return write_character(at, 0x10000 + ((code & 0x3ff) << 10 | (read_unit(escape + 8) & 0x3ff)));
+    return write_character(at, code);
 }
 
 static char short_escape(char letter)

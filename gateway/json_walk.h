@@ -38,7 +38,7 @@ bool json_items_next(struct json_items *items, struct text *value);
 bool json_value_is_string(struct text value);
 
 /* Writes what a string (with its quotes) says to `target`, where as many bytes as it has fit in any
- * case. Returns how many it took. */
+ * case: UTF-8, in which half of a surrogate pair is U+FFFD. Returns how many it took. */
 size_t json_unescape(struct text string, char *target);
 
 /* The text without the blanks around it. */

@@ -322,4 +322,18 @@ describe("on one channel", () => {
     leaveAll([json, protobuf]);
     plain.destroy();
   });
+
+  it("carries a string that was cut in the middle of an emoji", async () => {
+    const plain = await Client.open(gateway, { channel: "cut" });
+    const json = await SdkClient.open(gateway);
+    const one = json.subscribe("cut");
+    const cut = "\u{1f600}".slice(0, 1);
+    await one.isOn();
+    await one.publish(cut);
+    await Promise.all([one.heard(1), plain.received(1)]);
+    assert.deepEqual(one.data, [cut]);
+    assert.deepEqual(plain.messages, ["\ufffd"]);
+    leaveAll([json]);
+    plain.destroy();
+  });
 });

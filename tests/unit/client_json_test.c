@@ -54,11 +54,28 @@ static void a_string_is_read_with_all_its_escapes(void **state)
     check_read("\"a\\u0000b\"", "a\0b", 3);
 }
 
+static void half_of_a_surrogate_pair_is_read_as_the_replacement_character(void **state)
+{
+    (void)state;
+    check_read("\"\\ud83d\"", "\xef\xbf\xbd", 3);
+    check_read("\"\\udc00a\"",
+               "\xef\xbf\xbd"
+               "a",
+               4);
+    check_read("\"\\ud83d\\n\"", "\xef\xbf\xbd\n", 4);
+    check_read("\"\\ud83d\\u0041\"",
+               "\xef\xbf\xbd"
+               "A",
+               4);
+    check_read("\"\\ud83d\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80", 7);
+    check_read("\"\\ude00\\ud83d\"", "\xef\xbf\xbd\xef\xbf\xbd", 6);
+}
+
 static void what_is_no_string_is_not_read(void **state)
 {
-    static const char *const values[] = {
-        "",         " ",       "1",           "{\"a\":\"b\"}", "\"",        "\"a",
-        "\"a\"b\"", "\"\\x\"", "\"\\ud83d\"", "\"\xff\"",      "\"\\u12\"", "\"a\" 1"};
+    static const char *const values[] = {"",           " ",        "1",         "{\"a\":\"b\"}",
+                                         "\"",         "\"a",      "\"a\"b\"",  "\"\\x\"",
+                                         "\"\\ud83\"", "\"\xff\"", "\"\\u12\"", "\"a\" 1"};
     struct buffer out = {0};
 
     (void)state;
@@ -93,6 +110,11 @@ static void json_is_one_value(void **state)
         "12345678901234567890123",
         "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\ude00\\udbff\\uDFFF\\ud7ff\\ue000\"",
         "\"\x7f caf\xc3\xa9\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\n\"",
+        "\"\\ud800\\ud800\"",
+        "\"\\ud800x\"",
     };
     static const char *const bad[] = {
         "",
@@ -138,11 +160,6 @@ static void json_is_one_value(void **state)
         "\"\\x\"",
         "\"\\u12\"",
         "\"\\u12g4\"",
-        "\"\\ud800\"",
-        "\"\\udc00\"",
-        "\"\\ud800\\n\"",
-        "\"\\ud800\\ud800\"",
-        "\"\\ud800x\"",
         "\"\\qtrue",
         "\"\x01true",
         "\"\xff\"",
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_string_is_escaped_where_json_wants_it),
         cmocka_unit_test(bytes_that_are_not_utf8_are_replaced),
         cmocka_unit_test(a_string_is_read_with_all_its_escapes),
+        cmocka_unit_test(half_of_a_surrogate_pair_is_read_as_the_replacement_character),
         cmocka_unit_test(what_is_no_string_is_not_read),
         cmocka_unit_test(json_is_one_value),
         cmocka_unit_test(the_parts_of_an_object_are_found_as_they_were_written),

@@ -79,6 +79,23 @@ void client_refuse(struct client *client, uint32_t id, enum client_error code)
     client_send(client);
 }
 
+enum client_error client_error_of(int error)
+{
+    switch (error) {
+    case UV_ENOTCONN:
+    case UV_ETIMEDOUT:
+    case UV_ECANCELED:
+    case UV_ENOBUFS:
+    case UV_ENOTSUP:
+        return CLIENT_ERROR_NOT_AVAILABLE;
+    case UV_EMSGSIZE:
+    case UV_EMFILE:
+        return CLIENT_ERROR_LIMIT_EXCEEDED;
+    default:
+        return CLIENT_ERROR_INTERNAL;
+    }
+}
+
 void client_disconnect_as(struct client *client, uint32_t code, const char *reason)
 {
     bool is_gathering = client->is_gathering;

@@ -38,19 +38,6 @@ static struct ask_command *create(struct client *client, uint32_t id, enum ask_k
                       ask);
 }
 
-static enum client_error error_of(int error)
-{
-    switch (error) {
-    case UV_ENOTCONN:
-    case UV_ETIMEDOUT:
-    case UV_ECANCELED:
-    case UV_ENOTSUP:
-        return CLIENT_ERROR_NOT_AVAILABLE;
-    default:
-        return CLIENT_ERROR_INTERNAL;
-    }
-}
-
 /* Ends the ask; its client, or NULL where that has gone or has been told of an error. The reference
  * is the caller's. */
 static bool take(const struct ask_command *command, struct client_ask *ask)
@@ -64,7 +51,7 @@ static bool take(const struct ask_command *command, struct client_ask *ask)
         return false;
     if (!command->error)
         return true;
-    client_refuse(ask->client, ask->id, error_of(command->error));
+    client_refuse(ask->client, ask->id, client_error_of(command->error));
     return false;
 }
 

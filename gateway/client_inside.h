@@ -121,6 +121,8 @@ struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
 
 void client_refuse(struct client *client, uint32_t id, enum client_error code);
+/* What a client is told of a libuv error of the bus. */
+enum client_error client_error_of(int error);
 void client_refuse_with(struct client *client, uint32_t id, uint32_t code, const char *message,
                         bool is_temporary);
 

@@ -98,19 +98,6 @@ void client_publish_now(struct client *client, uint32_t id,
     buffer_deinit(&origin);
 }
 
-static enum client_error error_of(int error)
-{
-    switch (error) {
-    case UV_ENOBUFS:
-    case UV_ECANCELED:
-        return CLIENT_ERROR_NOT_AVAILABLE;
-    case UV_EMSGSIZE:
-        return CLIENT_ERROR_LIMIT_EXCEEDED;
-    default:
-        return CLIENT_ERROR_INTERNAL;
-    }
-}
-
 void client_published(struct session *session, const struct publish_command *command)
 {
     struct client *client = session->client;
@@ -119,7 +106,7 @@ void client_published(struct session *session, const struct publish_command *com
     if (!client)
         return;
     if (command->error) {
-        client_refuse(client, (uint32_t)command->tag, error_of(command->error));
+        client_refuse(client, (uint32_t)command->tag, client_error_of(command->error));
         return;
     }
     client_write_published(client_replies(client), client_format(client), (uint32_t)command->tag,

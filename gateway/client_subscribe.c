@@ -107,19 +107,6 @@ void client_subscription_give_up(struct client_subscription *subscription, enum 
         client_refuse(client, id, code);
 }
 
-static enum client_error error_of(int error)
-{
-    switch (error) {
-    case UV_EMFILE:
-        return CLIENT_ERROR_LIMIT_EXCEEDED;
-    case UV_ENOTCONN:
-    case UV_ETIMEDOUT:
-        return CLIENT_ERROR_NOT_AVAILABLE;
-    default:
-        return CLIENT_ERROR_INTERNAL;
-    }
-}
-
 /* A push has no room for what was missed, which follows it therefore. */
 static void push(const struct client_subscription *subscription,
                  const struct client_subscribe_result *result)
@@ -160,7 +147,7 @@ static void on_caught_up(struct catch_up *catch_up, const struct missed *missed)
         container_of(catch_up, struct client_subscription, catch_up);
 
     if (missed->error) {
-        client_subscription_give_up(subscription, error_of(missed->error));
+        client_subscription_give_up(subscription, client_error_of(missed->error));
     } else if (subscription->is_of_connect && subscription->client->stage == CLIENT_CONNECTING) {
         subscription->stage = SUBSCRIPTION_READY;
         client_joined(subscription->client);
@@ -212,7 +199,7 @@ void client_opened(struct subscription *subscription, int error)
     if (of_client->stage != SUBSCRIPTION_OPENING)
         return;
     if (error)
-        client_subscription_give_up(of_client, error_of(error));
+        client_subscription_give_up(of_client, client_error_of(error));
     else
         catch_up(of_client);
 }

@@ -86,6 +86,7 @@ enum client_error client_error_of(int error)
     case UV_ETIMEDOUT:
     case UV_ECANCELED:
     case UV_ENOBUFS:
+        return CLIENT_ERROR_AWAY;
     case UV_ENOTSUP:
         return CLIENT_ERROR_NOT_AVAILABLE;
     case UV_EMSGSIZE:
@@ -157,6 +158,7 @@ static int64_t end_s(const struct client *client)
 struct expiry {
     int64_t now_s;
     int64_t next_s;
+    bool is_of_server; /* one that is over is the server's: only a connect brings it back */
 };
 
 /* One that is still on its way in is looked at again. */
@@ -169,7 +171,10 @@ static void expire(struct map_entry *entry, void *context)
 
     if (subscription->expires_at_s == 0)
         return;
-    if (end_s <= expiry->now_s && subscription->stage == SUBSCRIPTION_ON)
+    if (end_s <= expiry->now_s && subscription->stage == SUBSCRIPTION_ON &&
+        subscription->is_of_server)
+        expiry->is_of_server = true;
+    else if (end_s <= expiry->now_s && subscription->stage == SUBSCRIPTION_ON)
         client_unsubscribe_by_server(subscription, CLIENT_UNSUBSCRIBE_EXPIRED,
                                      client_unsubscribe_text(CLIENT_UNSUBSCRIBE_EXPIRED));
     else if (end_s < expiry->next_s)
@@ -179,13 +184,15 @@ static void expire(struct map_entry *entry, void *context)
 /* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
 static int64_t expire_subscriptions(struct client *client, int64_t now_s)
 {
-    struct expiry expiry = {now_s, INT64_MAX};
+    struct expiry expiry = {.now_s = now_s, .next_s = INT64_MAX};
     bool was_gathering = client->is_gathering;
 
     client->is_gathering = true; /* sending may end the client, and with it what is walked here */
     map_each(&client->subscriptions, expire, &expiry);
     client->is_gathering = was_gathering;
     client_send(client);
+    if (expiry.is_of_server)
+        client_disconnect(client, CLIENT_DISCONNECT_SUB_EXPIRED);
     return expiry.next_s;
 }
 

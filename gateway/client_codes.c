@@ -3,7 +3,8 @@
 
 bool client_error_is_temporary(enum client_error code)
 {
-    return code == CLIENT_ERROR_INTERNAL || code == CLIENT_ERROR_TOO_MANY_REQUESTS;
+    return code == CLIENT_ERROR_INTERNAL || code == CLIENT_ERROR_TOO_MANY_REQUESTS ||
+           code == CLIENT_ERROR_AWAY;
 }
 
 const char *client_error_text(enum client_error code)
@@ -26,6 +27,7 @@ const char *client_error_text(enum client_error code)
     case CLIENT_ERROR_BAD_REQUEST:
         return "bad request";
     case CLIENT_ERROR_NOT_AVAILABLE:
+    case CLIENT_ERROR_AWAY:
         return "not available";
     case CLIENT_ERROR_TOKEN_EXPIRED:
         return "token expired";

@@ -111,6 +111,15 @@ static void subscribe(struct client *client, const void *act)
     memory_free(data);
 }
 
+/* The connect reply will not tell of it. */
+static void leave_out(struct client_subscription *subscription)
+{
+    struct client *client = subscription->client;
+
+    client_subscription_end(subscription);
+    client_joined(client);
+}
+
 /* One that is still on its way in is refused, so that whoever asked for it does not wait. */
 static void end(struct client_subscription *subscription,
                 const Carillon__Control__Unsubscribe *unsubscribe)
@@ -119,6 +128,8 @@ static void end(struct client_subscription *subscription,
         client_unsubscribe_by_server(subscription, unsubscribe->code, unsubscribe->reason);
     else if (subscription->stage == SUBSCRIPTION_READY)
         client_subscription_end(subscription); /* nobody was told of it yet */
+    else if (subscription->is_of_connect && subscription->client->stage == CLIENT_CONNECTING)
+        leave_out(subscription);
     else
         client_subscription_give_up(subscription, CLIENT_ERROR_PERMISSION_DENIED);
 }

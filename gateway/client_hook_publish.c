@@ -55,7 +55,7 @@ static int check(const struct client *client, const struct client_publish_reques
         return CLIENT_ERROR_UNKNOWN_CHANNEL;
     if (request->data.size > rules->message_size)
         return CLIENT_ERROR_LIMIT_EXCEEDED;
-    return atomic_load(&client->host->status->is_bus_up) ? 0 : CLIENT_ERROR_NOT_AVAILABLE;
+    return atomic_load(&client->host->status->is_bus_up) ? 0 : CLIENT_ERROR_AWAY;
 }
 
 static void go(struct publish_hook *hook)

@@ -36,7 +36,12 @@ enum client_error {
     CLIENT_ERROR_EXPIRED = 110,
     CLIENT_ERROR_TOO_MANY_REQUESTS = 111, /* temporary */
     CLIENT_ERROR_UNRECOVERABLE_POSITION = 112,
+
+    /* 108 on the wire, and temporary: the bus is away, and will be back. */
+    CLIENT_ERROR_AWAY = 0x10000 | CLIENT_ERROR_NOT_AVAILABLE,
 };
+
+#define CLIENT_ERROR_ON_WIRE 0xffffU
 
 enum client_unsubscribe {
     CLIENT_UNSUBSCRIBE_SERVER = 2000,       /* for good */

@@ -40,7 +40,7 @@ static int check(struct client *client, const struct client_publish_request *req
     if (request->data.size > rules->message_size)
         return CLIENT_ERROR_LIMIT_EXCEEDED;
     if (!atomic_load(&client->host->status->is_bus_up))
-        return CLIENT_ERROR_NOT_AVAILABLE;
+        return CLIENT_ERROR_AWAY;
     if (!keeps_pace(client, request->channel, rules))
         return CLIENT_ERROR_TOO_MANY_REQUESTS;
     return 0;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "common/log.h"
 #include "gateway/client_inside.h"
 
 static struct client_subscription *of_entry(struct map_entry *entry)
@@ -93,6 +94,13 @@ void client_subscription_begin(struct client_subscription *subscription)
     client_subscription_arrive(subscription);
 }
 
+/* Of a subscription that the application wants for a client which is connected. */
+static void warn_of_failure(const struct client *client, const char *reason)
+{
+    log_event(LOG_WARNING, log_name("subscription of the application failed"),
+              log_text("client", client->id), log_text("reason", reason));
+}
+
 void client_subscription_give_up(struct client_subscription *subscription, enum client_error code)
 {
     struct client *client = subscription->client;
@@ -101,10 +109,12 @@ void client_subscription_give_up(struct client_subscription *subscription, enum 
     bool is_of_server = subscription->is_of_server;
 
     client_subscription_end(subscription);
-    if (is_of_connect)
-        client_joined(client);
+    if (is_of_connect) /* it would be connected without what it is to hear, and not know */
+        client_disconnect(client, CLIENT_DISCONNECT_SERVER_ERROR);
     else if (!is_of_server)
         client_refuse(client, id, code);
+    else
+        warn_of_failure(client, client_error_text(code));
 }
 
 /* A push has no room for what was missed, which follows it therefore. */
@@ -381,9 +391,19 @@ void client_subscribe_by_server(struct client *client, const struct server_subsc
     struct client_subscription *subscription;
     struct channel_rules space;
 
-    if (!rules || client_subscription_find(client, wanted->channel) ||
-        client->subscriptions.count >= client_settings(client)->config.client_channel_limit)
+    if (client_subscription_find(client, wanted->channel))
         return;
+    if (!rules) {
+        warn_of_failure(client, client_error_text(CLIENT_ERROR_UNKNOWN_CHANNEL));
+        return;
+    }
+    if (client->subscriptions.count >= client_settings(client)->config.client_channel_limit) {
+        if (wanted->is_of_connect)
+            client_disconnect(client, CLIENT_DISCONNECT_CHANNEL_LIMIT);
+        else
+            warn_of_failure(client, client_error_text(CLIENT_ERROR_LIMIT_EXCEEDED));
+        return;
+    }
     subscription = create(client, wanted->channel, 0);
     subscription->is_of_server = true;
     subscription->has_token = true;
@@ -433,7 +453,12 @@ void client_lost(struct subscription *subscription)
 {
     struct client_subscription *of_client = of_subscription(subscription);
 
-    if (of_client->stage == SUBSCRIPTION_ON)
+    if (of_client->stage != SUBSCRIPTION_ON)
+        return;
+    /* A client can subscribe again only to what it subscribed to; the rest comes with a connect. */
+    if (of_client->is_of_server)
+        client_disconnect(of_client->client, CLIENT_DISCONNECT_INSUFFICIENT);
+    else
         client_unsubscribe_by_server(of_client, CLIENT_UNSUBSCRIBE_INSUFFICIENT,
                                      client_unsubscribe_text(CLIENT_UNSUBSCRIBE_INSUFFICIENT));
 }

@@ -18,8 +18,8 @@ static void close_reply(struct client_writer *writer)
 void client_write_error(struct buffer *out, enum client_format format, uint32_t id,
                         enum client_error code)
 {
-    client_write_custom_error(out, format, id, code, text_of(client_error_text(code)),
-                              client_error_is_temporary(code));
+    client_write_custom_error(out, format, id, code & CLIENT_ERROR_ON_WIRE,
+                              text_of(client_error_text(code)), client_error_is_temporary(code));
 }
 
 void client_write_custom_error(struct buffer *out, enum client_format format, uint32_t id,

@@ -149,12 +149,14 @@ static bool is_data(const struct envelope *envelope, size_t data_limit)
         return false;
     switch (envelope->kind) {
     case MESSAGE_TEXT: /* it will stand in a text frame, */
-    case MESSAGE_JSON: /* and so will this */
+    case MESSAGE_JSON: /* and so will these */
+    case MESSAGE_PASSING_JSON:
         return utf8_is_valid(envelope->data, envelope->data_size);
     case MESSAGE_BINARY:
     case MESSAGE_JOIN:
     case MESSAGE_LEAVE:
     case MESSAGE_CONTROL:
+    case MESSAGE_PASSING_BINARY:
         return true;
     default:
         return false;

@@ -28,16 +28,30 @@
 enum message_kind {
     MESSAGE_TEXT = 0,
     MESSAGE_BINARY = 1,
-    MESSAGE_JSON = 2,    /* one JSON value */
-    MESSAGE_JOIN = 3,    /* ephemeral, as what follows; its origin is who came */
-    MESSAGE_LEAVE = 4,   /* or went */
-    MESSAGE_CONTROL = 5, /* from gateway to gateway */
+    MESSAGE_JSON = 2,         /* one JSON value */
+    MESSAGE_JOIN = 3,         /* ephemeral, as what follows; its origin is who came */
+    MESSAGE_LEAVE = 4,        /* or went */
+    MESSAGE_CONTROL = 5,      /* from gateway to gateway */
+    MESSAGE_PASSING_JSON = 6, /* a publication that no history keeps */
+    MESSAGE_PASSING_BINARY = 7,
 };
 
 /* What the bus carries without keeping it or giving it a place. */
 static inline bool message_is_ephemeral(enum message_kind kind)
 {
     return kind >= MESSAGE_JOIN;
+}
+
+/* What a client published, or the application: not who came and went, nor a gateway's word. */
+static inline bool message_is_publication(enum message_kind kind)
+{
+    return kind < MESSAGE_JOIN || kind >= MESSAGE_PASSING_JSON;
+}
+
+/* The kind of a publication of this one that is not to be kept. */
+static inline enum message_kind message_passing_kind(enum message_kind kind)
+{
+    return kind == MESSAGE_BINARY ? MESSAGE_PASSING_BINARY : MESSAGE_PASSING_JSON;
 }
 
 struct message {

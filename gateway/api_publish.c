@@ -1,5 +1,6 @@
 /* Publishing: to the bus at once, with the history limits of the channel's namespace. */
 #include "common/memory.h"
+#include "common/wall_clock.h"
 #include "gateway/api_inside.h"
 #include "gateway/client_message.h"
 
@@ -71,7 +72,8 @@ static void on_published(struct bus_publish *publish, int error)
     part->offset = message->offset;
     epoch_copy(part->epoch, message->epoch);
     message_unref(message);
-    api_part_done(part, error == UV_EPROTO ? CLIENT_ERROR_LIMIT_EXCEEDED : api_code_of(error));
+    api_part_done(part, error == UV_EPROTO || error == UV_EMSGSIZE ? CLIENT_ERROR_LIMIT_EXCEEDED
+                                                                   : api_code_of(error));
 }
 
 static void publish(struct api_part *part, struct text channel, const struct draft *draft)
@@ -79,7 +81,7 @@ static void publish(struct api_part *part, struct text channel, const struct dra
     struct bus *bus = part->command->call->api->hub->bus;
     const struct channel_rules *rules = api_rules(part->command, channel, &part->code);
     struct message_draft message = {
-        .kind = draft->kind,
+        .kind = draft->skips_history ? message_passing_kind(draft->kind) : draft->kind,
         .channel = channel,
         .data = draft->data,
         .key = draft->key,
@@ -98,14 +100,19 @@ static void publish(struct api_part *part, struct text channel, const struct dra
         .published = on_published,
         .message = message_write(&message),
         .has_limits = true,
-        .history_size = draft->skips_history ? 0 : rules->history_size,
+        .history_size = rules->history_size,
         .history_ttl_ms = rules->history_ttl_ms,
     };
+    part->publish.message->time_ms = wall_clock_ms();
     bus_publish(bus, &part->publish);
 }
 
 static void append_place(struct buffer *out, const struct api_part *part)
 {
+    if (part->offset == 0) { /* it skips the history, and has no place */
+        buffer_append_text(out, "{}");
+        return;
+    }
     buffer_printf(out, "{\"offset\":%llu,\"epoch\":", (unsigned long long)part->offset);
     client_write_json_string(out, text_of(part->epoch));
     buffer_append_text(out, "}");

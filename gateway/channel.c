@@ -171,21 +171,21 @@ void channel_leave(struct subscription *subscription)
 static size_t append(const struct channel *channel, struct group *group,
                      const struct message *message)
 {
-    bool is_ephemeral = message_is_ephemeral(message->kind);
+    bool is_publication = message_is_publication(message->kind);
 
     if (group->count == 0 || group->wire == WIRE_NONE)
         return 0;
 
     struct wire_traits traits = channel->sink->traits(group->wire);
 
-    if (is_ephemeral && !traits.takes_joins)
+    if (!is_publication && !traits.takes_joins)
         return 0;
     if (!group->tick)
         group->tick = block_create(FIRST_BYTES);
     group->tick = channel->sink->encode(group->wire, group->tick, message,
                                         traits.needs_base ? channel->base : NULL);
     group->messages++;
-    group->has_publication |= !is_ephemeral;
+    group->has_publication |= is_publication;
     return group->tick->size;
 }
 
@@ -215,7 +215,7 @@ void channel_append(struct channel *channel, struct message *message)
         if (size > largest)
             largest = size;
     }
-    if (!message_is_ephemeral(message->kind))
+    if (message_is_publication(message->kind))
         keep_base(channel, message);
     if (largest > CHANNEL_TICK_BYTES)
         channel_flush(channel);

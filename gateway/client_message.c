@@ -100,6 +100,7 @@ static enum client_data data_kind(enum message_kind kind)
     case MESSAGE_TEXT:
         return CLIENT_DATA_TEXT;
     case MESSAGE_JSON:
+    case MESSAGE_PASSING_JSON:
         return CLIENT_DATA_JSON;
     default:
         return CLIENT_DATA_BYTES;
@@ -113,7 +114,7 @@ struct client_publication client_publication_of(const struct message *message,
                                                 struct client_origin *origin, struct arena *arena)
 {
     client_origin_read(origin, message->origin, arena);
-    if (message->kind == MESSAGE_BINARY && origin->tag_count == 0) {
+    if (data_kind(message->kind) == CLIENT_DATA_BYTES && origin->tag_count == 0) {
         origin->tags = &binary_tag;
         origin->tag_count = 1;
     }
@@ -219,8 +220,8 @@ void client_push_message_of_channel(struct buffer *out, enum client_format forma
 {
     struct text channel = {message->channel, message->channel_size};
 
-    if (message_is_ephemeral(message->kind))
-        push_presence(out, format, channel, message);
-    else
+    if (message_is_publication(message->kind))
         push_publication(out, format, channel, message, base, in_deltas);
+    else
+        push_presence(out, format, channel, message);
 }

@@ -75,8 +75,8 @@ void client_publish_now(struct client *client, uint32_t id,
 {
     const struct client_subscription *subscription =
         client_subscription_find(client, request->channel);
-    struct channel_rules rules =
-        *namespaces_find(client_settings(client)->namespaces, request->channel);
+    const struct channel_rules *rules =
+        namespaces_find(client_settings(client)->namespaces, request->channel);
     struct buffer origin = {0};
 
     struct client_info info = client_who(client, subscription);
@@ -93,8 +93,8 @@ void client_publish_now(struct client *client, uint32_t id,
 
     metric_add(&client->host->stats->messages_received, 1);
     if (answer && answer->skip_history)
-        rules.history_size = 0;
-    session_publish(client->session, &draft, &rules, id);
+        draft.kind = message_passing_kind(draft.kind);
+    session_publish(client->session, &draft, rules, id);
     buffer_deinit(&origin);
 }
 

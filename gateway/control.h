@@ -4,8 +4,7 @@
  *
  * Belongs to the hub, on the main loop. What is to be done with clients goes on to the workers as
  * it came (COMMAND_CONTROL), the sender's own included: it hears itself over the bus like
- * everybody. What is said while the bus is away is refused, and not kept for later. Routers give
- * every message a place and so carry none of these: there a gateway knows itself alone.
+ * everybody. What is said while the bus is away is refused, and not kept for later.
  */
 #ifndef GATEWAY_CONTROL_H
 #define GATEWAY_CONTROL_H

@@ -133,7 +133,7 @@ static struct block *append_json(struct block *block, const struct message *mess
 
 struct block *plain_encode(struct block *block, const struct message *message)
 {
-    if (message->kind == MESSAGE_JSON)
+    if (message->kind == MESSAGE_JSON || message->kind == MESSAGE_PASSING_JSON)
         return append_json(block, message);
     return websocket_append_frame(block,
                                   message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,

@@ -4,9 +4,8 @@
  */
 #include "gateway/session.h"
 
-#include <time.h>
-
 #include "common/memory.h"
+#include "common/wall_clock.h"
 
 void session_init(struct session *session, struct session_host *host,
                   const struct session_protocol *protocol)
@@ -25,14 +24,6 @@ bool session_charge(struct session *session)
     metric_add(&host->stats->rate_limited, 1);
     host->events->close(session, WEBSOCKET_CLOSE_POLICY, "too many messages a second");
     return false;
-}
-
-static int64_t wall_clock_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 bool session_may_publish(const struct session *session)

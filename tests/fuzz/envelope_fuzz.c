@@ -39,7 +39,11 @@ static bool is_data(const Carillon__Bus__Envelope *envelope)
     case CARILLON__BUS__KIND__KIND_JOIN:
     case CARILLON__BUS__KIND__KIND_LEAVE:
     case CARILLON__BUS__KIND__KIND_CONTROL:
+    case CARILLON__BUS__KIND__KIND_PASSING_BINARY:
         return envelope->epoch[0] == '\0' && envelope->offset == 0;
+    case CARILLON__BUS__KIND__KIND_PASSING_JSON:
+        return envelope->epoch[0] == '\0' && envelope->offset == 0 &&
+               utf8_is_valid(envelope->data.data, envelope->data.len);
     default:
         return false;
     }

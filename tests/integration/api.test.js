@@ -12,6 +12,7 @@ import { apiFiles, call, KEY, OLD_KEY, request, token } from "../lib/api.js";
 import { BUSES, onEachBus } from "../lib/buses.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
+import { SdkClient } from "../lib/sdk.js";
 import { until } from "../lib/wait.js";
 
 const ok = async (gateway, method, params) => {
@@ -102,8 +103,18 @@ onEachBus(BUSES, (Bus) => {
     });
 
     it("keeps out of the history what is to skip it", async () => {
-      await ok(here, "publish", { channel: "skip", data: 1, skip_history: true });
-      assert.deepEqual((await ok(here, "history", { channel: "skip", limit: 10 })).publications, []);
+      const listener = await SdkClient.open(there, { token: token("listener") });
+      const skip = listener.subscribe("skip");
+      await skip.isOn();
+      await ok(here, "publish", { channel: "skip", data: 1 });
+      assert.deepEqual(await ok(here, "publish", { channel: "skip", data: "typing", skip_history: true }), {});
+      await ok(here, "publish", { channel: "skip", b64data: "AAE=", skip_history: true });
+      await ok(here, "publish", { channel: "skip", data: 2 });
+      await skip.heard(4);
+      assert.deepEqual(skip.data, [1, "typing", "AAE=", 2]);
+      const { publications, offset } = await ok(here, "history", { channel: "skip", limit: 10 });
+      assert.deepEqual([publications.map(({ data }) => data), offset], [[1, 2], 2]);
+      listener.leave();
     });
 
     it("broadcasts, and says of each channel what became of it", async () => {

@@ -82,7 +82,7 @@ static void every_kind_survives_with_key_and_origin(void **state)
     struct text origin = {"\x0a\x03zoe\xff", 6};
 
     (void)state;
-    for (int kind = MESSAGE_TEXT; kind <= MESSAGE_CONTROL; kind++) {
+    for (int kind = MESSAGE_TEXT; kind <= MESSAGE_PASSING_BINARY; kind++) {
         struct message *sent = write_message((enum message_kind)kind, "\x01room", key, origin);
         struct message *read = round_trip(sent, 2);
 
@@ -120,7 +120,7 @@ static void ephemeral_message_bears_no_place(void **state)
     assert_int_equal(read_result(join, "\x12\x03new", 5), UV_EPROTO);
     assert_int_equal(read_result(join, "\x19\x07\0\0\0\0\0\0\0", 9), UV_EPROTO);
     assert_int_equal(read_result(json, "\x12\x03new", 5), 0);
-    assert_int_equal(read_result(json, "\x38\x06", 2), UV_EPROTO); /* an unknown kind */
+    assert_int_equal(read_result(json, "\x38\x08", 2), UV_EPROTO); /* an unknown kind */
     message_unref(join);
     message_unref(json);
 }

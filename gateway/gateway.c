@@ -31,7 +31,7 @@
 #define SETTLE_LIMIT_MS 5000
 #define ABORT_LIMIT_MS  2000
 
-enum phase { RUNNING, DRAINING, SETTLING, CLOSING_BUS, DISMISSING, ABORTING, STOPPING };
+enum phase { RUNNING, DRAINING, SETTLING, SETTLED, CLOSING_BUS, DISMISSING, ABORTING, STOPPING };
 
 struct gateway {
     struct loop loop;
@@ -299,12 +299,15 @@ static void close_bus(struct gateway *gateway)
     hub_close_bus(&gateway->hub, on_bus_closed, gateway);
 }
 
+/* The bus is in the middle of something, so it is closed a moment later. */
 static void on_settled(struct bus_barrier *barrier)
 {
     struct gateway *gateway = container_of(barrier, struct gateway, settled);
 
-    if (gateway->phase == SETTLING)
-        close_bus(gateway);
+    if (gateway->phase != SETTLING)
+        return;
+    gateway->phase = SETTLED;
+    loop_wait(&gateway->loop, &gateway->deadline, 0);
 }
 
 static void on_drained(struct hub *hub)
@@ -336,6 +339,10 @@ static void on_deadline(struct waiter *waiter)
     struct gateway *gateway = container_of(waiter, struct gateway, deadline);
     struct hub *hub = &gateway->hub;
 
+    if (gateway->phase == SETTLED) {
+        close_bus(gateway);
+        return;
+    }
     if (gateway->phase == DISMISSING) {
         abort_clients(gateway);
         return;

@@ -486,12 +486,12 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
     gateway->hub.backend = backend_create(&gateway->loop, &settings->config);
     warn_without_page(settings);
     limit_connections(gateway);
-    if (start_workers(gateway, threads))
-        return 1;
-    control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
     gateway->api = api_create(&gateway->hub, settings);
     if (start_admin(gateway))
         return 1;
+    if (start_workers(gateway, threads))
+        _exit(1); /* without what is done at an exit: there may be threads */
+    control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
     uv_run(&gateway->loop.uv, UV_RUN_DEFAULT);
 
     api_destroy(gateway->api);

@@ -403,6 +403,8 @@ static void stop(struct router *router)
         worker_signal(&router->workers[i], WORKER_STOP);
     for (unsigned i = 0; i < router->worker_count; i++)
         worker_join(&router->workers[i]);
+    for (unsigned i = 0; i < router->worker_count; i++)
+        worker_destroy(&router->workers[i]);
     inbox_drain(&router->inbox);
     inbox_close(&router->inbox);
     for (size_t i = 0; i < 2; i++)

@@ -12,7 +12,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -304,10 +303,10 @@ static void on_settled(struct bus_barrier *barrier)
 {
     struct gateway *gateway = container_of(barrier, struct gateway, settled);
 
-    if (gateway->phase != SETTLING)
-        return;
-    gateway->phase = SETTLED;
-    loop_wait(&gateway->loop, &gateway->deadline, 0);
+    if (gateway->phase == SETTLING) {
+        gateway->phase = SETTLED;
+        loop_wait(&gateway->loop, &gateway->deadline, 0);
+    }
 }
 
 static void on_drained(struct hub *hub)
@@ -337,12 +336,7 @@ static void abort_clients(struct gateway *gateway)
 static void on_deadline(struct waiter *waiter)
 {
     struct gateway *gateway = container_of(waiter, struct gateway, deadline);
-    struct hub *hub = &gateway->hub;
 
-    if (gateway->phase == SETTLED) {
-        close_bus(gateway);
-        return;
-    }
     if (gateway->phase == DISMISSING) {
         abort_clients(gateway);
         return;
@@ -351,9 +345,10 @@ static void on_deadline(struct waiter *waiter)
         log_event(LOG_ERROR, log_name("stopped without a thread that does not answer"));
         _exit(1);
     }
-    log_event(
-        LOG_WARNING, log_name("stopping without waiting longer"),
-        log_number("publishes_left", (int64_t)metric_read(&bus_stats(hub->bus)->queued_messages)));
+    if (gateway->phase != SETTLED)
+        log_event(LOG_WARNING, log_name("stopping without waiting longer"),
+                  log_number("publishes_left",
+                             (int64_t)metric_read(&bus_stats(gateway->hub.bus)->queued_messages)));
     close_bus(gateway);
 }
 
@@ -441,10 +436,8 @@ static void watch_signals(struct gateway *gateway)
 
 static unsigned thread_count(const struct config *config)
 {
-    unsigned count = (unsigned)config->threads;
+    unsigned count = config->threads > 0 ? (unsigned)config->threads : cpu_count();
 
-    if (count == 0)
-        count = cpu_count();
     return count > 64 ? 64 : count;
 }
 

@@ -216,7 +216,7 @@ void bus_presence_remove(struct bus *bus, const char *channel, size_t channel_si
 void bus_ask_presence(struct bus *bus, struct bus_ask *ask);
 
 /* Calls `passed` once every publish before it was acknowledged or refused, and, where its channel
- * is subscribed, delivered. */
+ * is subscribed, delivered. That may be at once, or in the middle of what the bus does. */
 void bus_wait(struct bus *bus, struct bus_barrier *barrier);
 
 enum bus_state bus_state(const struct bus *bus);
@@ -230,7 +230,8 @@ uint64_t bus_buffer_limit(const struct bus *bus);
 const char *bus_name(const struct bus *bus);
 
 /* Ends connections, cancels publishes (`published` with UV_ECANCELED, barriers pass), calls
- * `closed` from the loop, and is freed by then. No other call may be made after this one. */
+ * `closed` from the loop, and is freed by then. No other call may be made after this one, nor this
+ * one from inside a callback of the bus. */
 void bus_close(struct bus *bus, void (*closed)(void *context), void *context);
 
 #endif

@@ -12,7 +12,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,7 +30,7 @@
 #define SETTLE_LIMIT_MS 5000
 #define ABORT_LIMIT_MS  2000
 
-enum phase { RUNNING, DRAINING, SETTLING, CLOSING_BUS, DISMISSING, ABORTING, STOPPING };
+enum phase { RUNNING, DRAINING, SETTLING, SETTLED, CLOSING_BUS, DISMISSING, ABORTING, STOPPING };
 
 struct gateway {
     struct loop loop;
@@ -299,12 +298,15 @@ static void close_bus(struct gateway *gateway)
     hub_close_bus(&gateway->hub, on_bus_closed, gateway);
 }
 
+/* The bus is in the middle of something, so it is closed a moment later. */
 static void on_settled(struct bus_barrier *barrier)
 {
     struct gateway *gateway = container_of(barrier, struct gateway, settled);
 
-    if (gateway->phase == SETTLING)
-        close_bus(gateway);
+    if (gateway->phase == SETTLING) {
+        gateway->phase = SETTLED;
+        loop_wait(&gateway->loop, &gateway->deadline, 0);
+    }
 }
 
 static void on_drained(struct hub *hub)
@@ -334,7 +336,6 @@ static void abort_clients(struct gateway *gateway)
 static void on_deadline(struct waiter *waiter)
 {
     struct gateway *gateway = container_of(waiter, struct gateway, deadline);
-    struct hub *hub = &gateway->hub;
 
     if (gateway->phase == DISMISSING) {
         abort_clients(gateway);
@@ -344,9 +345,10 @@ static void on_deadline(struct waiter *waiter)
         log_event(LOG_ERROR, log_name("stopped without a thread that does not answer"));
         _exit(1);
     }
-    log_event(
-        LOG_WARNING, log_name("stopping without waiting longer"),
-        log_number("publishes_left", (int64_t)metric_read(&bus_stats(hub->bus)->queued_messages)));
+    if (gateway->phase != SETTLED)
+        log_event(LOG_WARNING, log_name("stopping without waiting longer"),
+                  log_number("publishes_left",
+                             (int64_t)metric_read(&bus_stats(gateway->hub.bus)->queued_messages)));
     close_bus(gateway);
 }
 
@@ -434,10 +436,8 @@ static void watch_signals(struct gateway *gateway)
 
 static unsigned thread_count(const struct config *config)
 {
-    unsigned count = (unsigned)config->threads;
+    unsigned count = config->threads > 0 ? (unsigned)config->threads : cpu_count();
 
-    if (count == 0)
-        count = cpu_count();
     return count > 64 ? 64 : count;
 }
 
@@ -479,12 +479,12 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
     gateway->hub.backend = backend_create(&gateway->loop, &settings->config);
     warn_without_page(settings);
     limit_connections(gateway);
-    if (start_workers(gateway, threads))
-        return 1;
-    control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
     gateway->api = api_create(&gateway->hub, settings);
     if (start_admin(gateway))
         return 1;
+    if (start_workers(gateway, threads))
+        _exit(1); /* without what is done at an exit: there may be threads */
+    control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
     uv_run(&gateway->loop.uv, UV_RUN_DEFAULT);
 
     api_destroy(gateway->api);

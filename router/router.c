@@ -308,10 +308,10 @@ static int load_certificates(struct router *router)
     return error;
 }
 
-static int start_workers(struct router *router, struct sockaddr_storage *address)
+static int prepare_workers(struct router *router, struct sockaddr_storage *address)
 {
     unsigned count = thread_count(router->config);
-    struct certificates *certificates = &router->certificates;
+    const struct certificates *certificates = &router->certificates;
     struct worker_tls tls = {
         .dial = certificates->dial.context,
         .accept = certificates->accept.context,
@@ -341,16 +341,24 @@ static int start_workers(struct router *router, struct sockaddr_storage *address
         if (error)
             return cannot_listen("--listen", router->config->listen, error);
     }
-    for (unsigned i = 0; i < count; i++) {
+    return 0;
+}
+
+/* From here on threads use the configuration, and all else that is freed at the end. */
+static void start_workers(struct router *router, const struct sockaddr_storage *address)
+{
+    for (unsigned i = 0; i < router->worker_count; i++) {
         int error = worker_start(&router->workers[i]);
 
-        if (error)
-            return error;
+        if (!error)
+            continue;
+        log_event(LOG_ERROR, log_name("cannot start a thread"),
+                  log_text("error", uv_strerror(error)));
+        _exit(1);
     }
-    certificates->workers = router->workers;
-    certificates->worker_count = count;
+    router->certificates.workers = router->workers;
+    router->certificates.worker_count = router->worker_count;
     server_socket_log("router", address);
-    return 0;
 }
 
 static int start_admin(struct router *router)
@@ -395,6 +403,8 @@ static void stop(struct router *router)
         worker_signal(&router->workers[i], WORKER_STOP);
     for (unsigned i = 0; i < router->worker_count; i++)
         worker_join(&router->workers[i]);
+    for (unsigned i = 0; i < router->worker_count; i++)
+        worker_destroy(&router->workers[i]);
     inbox_drain(&router->inbox);
     inbox_close(&router->inbox);
     for (size_t i = 0; i < 2; i++)
@@ -470,8 +480,9 @@ int router_run(const struct config *config)
     }
     if (identify(router, &address) || load_certificates(router))
         return 2;
-    if (start_workers(router, &address) || start_admin(router))
+    if (prepare_workers(router, &address) || start_admin(router))
         return 1;
+    start_workers(router, &address);
     log_event(LOG_INFO, log_name("router started"), log_text("name", router->name),
               log_text("cluster", config->cluster), log_number("shards", router->identity.shards),
               log_number("threads", router->worker_count));

@@ -257,6 +257,11 @@ void worker_signal(struct worker *worker, enum worker_command command)
 void worker_join(struct worker *worker)
 {
     uv_thread_join(&worker->thread);
+}
+
+void worker_destroy(struct worker *worker)
+{
+    inbox_drain(&worker->inbox); /* connections that were handed to it too late */
     for (unsigned i = 0; i < worker->unit_count; i++)
         shard_deinit(&worker->units[i].shard);
     drop_tls(worker);

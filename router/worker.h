@@ -111,7 +111,11 @@ uint64_t worker_now_ms(const struct worker *worker);
 /* A dialer of its units has ended. */
 void worker_dialer_closed(struct worker *worker);
 
-/* Waits for the thread of a worker that was sent WORKER_STOP, and frees what it had. */
+/* Waits for the thread of a worker that was sent WORKER_STOP. */
 void worker_join(struct worker *worker);
+
+/* Frees what a worker had whose thread has ended, as have those of all others: until then they may
+ * hand it connections. */
+void worker_destroy(struct worker *worker);
 
 #endif

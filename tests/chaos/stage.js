@@ -12,6 +12,7 @@ import { status } from "../lib/cluster.js";
 import { start } from "../lib/gateway.js";
 import { Network } from "../lib/network.js";
 import { freePort } from "../lib/port.js";
+import { endOfLog } from "../lib/program.js";
 import { Router, ailmentsOf, servedBy } from "../lib/router.js";
 import { until, within } from "../lib/wait.js";
 
@@ -183,7 +184,7 @@ export class Stage {
   }
 
   report() {
-    const tail = (log) => log?.split("\n").slice(-LOG_LINES).join("\n") ?? "";
+    const tail = (log) => endOfLog(log ?? "", LOG_LINES);
     const logs = [
       ...this.routers.map((router, r) => `R${r}\n${tail(router.log)}`),
       ...this.gateways.map((gateway, g) => `G${g}\n${tail(gateway.log)}`),

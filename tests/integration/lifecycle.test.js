@@ -119,6 +119,17 @@ describe("the command line", () => {
     await new Promise((resolve) => taken.close(resolve));
   });
 
+  it("an admin port that is taken ends the start before anybody is let in", async () => {
+    const taken = net.createServer();
+    await new Promise((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address();
+    const { code, stderr } = await run(["--listen", "127.0.0.1:0", "--admin-listen", `127.0.0.1:${port}`]);
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`cannot listen.*--admin-listen.*127.0.0.1:${port}.*address already in use`));
+    assert.doesNotMatch(stderr, /role=public|Sanitizer/);
+    await new Promise((resolve) => taken.close(resolve));
+  });
+
   it("says at start when the built-in page is missing, and only then", async () => {
     const { stdout } = await run(["--help"]);
     const [, builtIn] = stdout.match(/--web-root [^[]*\[([^\]]+)\]/);

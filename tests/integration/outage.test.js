@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { apiFiles, call } from "../lib/api.js";
 import { SHARED_BUSES, onEachBus } from "../lib/buses.js";
 import { Client, closeClients, openClients } from "../lib/client.js";
 import { notReady, ready, status, withCluster } from "../lib/cluster.js";
@@ -322,6 +323,26 @@ onEachBus(SHARED_BUSES, (Bus) => {
           assert.deepEqual(leaver.messages, last);
         },
       ));
+
+    // There are no clients to send away, so the bus is closed in the moment in which it answers.
+    it("SIGTERM waits for what the API published, too", async () => {
+      const files = await apiFiles();
+      const bus = await Bus.start();
+      const gateway = await start({ args: ["--bus", bus.url, ...files.args] });
+      await ready(gateway);
+
+      bus.pause();
+      const answer = call(gateway, "publish", { channel: "news", data: 1 });
+      await until(async () => (await metric(gateway, "carillon_bus_queued_messages")) === 1, "the queue");
+      const stopping = gateway.stop();
+      await gateway.waitForLog(/event="?draining/);
+      await until(() => Client.open(gateway).then((client) => client.destroy(), () => true), "newcomers to be refused");
+      bus.resume();
+      assert.equal((await answer).result.offset, 1);
+      await stopping;
+      await bus.stop();
+      await files.remove();
+    });
   });
 
   if (Bus.isReplicated) return;

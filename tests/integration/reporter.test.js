@@ -8,6 +8,7 @@ import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { spawnChild } from "../lib/children.js";
+import { endOfLog } from "../lib/program.js";
 import { shorten } from "../lib/reporter.js";
 
 const REPORTER = fileURLToPath(new URL("../lib/reporter.js", import.meta.url));
@@ -104,5 +105,17 @@ describe("a long error", () => {
   it("is shown with what a sanitizer reported in the middle", () => {
     const text = [...lines(500), "WARNING: ThreadSanitizer: data race", "  in here", ...lines(500)].join("\n");
     assert.match(shorten(text), /\[\.\.\.\]\n +WARNING: ThreadSanitizer: data race\n +in here\n/);
+  });
+
+  it("is shown with the whole trace of a sanitizer", () => {
+    const stacks = lines(100).map((line) => `  #${line}`);
+    const what = "AddressSanitizer: heap-use-after-free";
+    const report = [`==1==ERROR: ${what}`, ...stacks, `SUMMARY: ${what}`];
+    const log = [...lines(500), ...report, ...lines(30)].join("\n");
+    const shown = shorten([...lines(200), endOfLog(log, 40), ...lines(200)].join("\n"));
+    for (const line of report) assert.ok(shown.includes(`    ${line}\n`), line);
+    assert.equal(endOfLog(log, 40).split("\n")[0], report[0]);
+    assert.equal(endOfLog(lines(500).join("\n"), 40).split("\n").length, 40);
+    assert.equal(endOfLog("one", 40), "one");
   });
 });

@@ -61,6 +61,19 @@ describe("the command line of carillon-router", () => {
     });
   }
 
+  // Before its threads run, which use what is freed at the end, and before other routers have seen it.
+  it("an admin port that is taken ends the start before anybody is let in", async () => {
+    const taken = net.createServer();
+    await new Promise((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address();
+    const peers = ["--peers", "127.0.0.1:1,127.0.0.1:2"];
+    const { code, stderr } = await run("--listen", "127.0.0.1:0", "--admin-listen", `127.0.0.1:${port}`, ...peers);
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`cannot listen.*--admin-listen.*127.0.0.1:${port}.*address already in use`));
+    assert.doesNotMatch(stderr, /role=router|router unreachable|Sanitizer/);
+    await new Promise((resolve) => taken.close(resolve));
+  });
+
   it("--check-config tells everything that is wrong, a line each, or nothing", async () => {
     const bad = await run("--check-config", "--listen", "nowhere", "--shards", "0", "--secret-file", "/nonexistent");
     assert.equal(bad.code, 2);

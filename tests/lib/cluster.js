@@ -2,6 +2,7 @@
 
 import { closeClients, openClients } from "./client.js";
 import { start } from "./gateway.js";
+import { endOfLog } from "./program.js";
 import { Relay } from "./relay.js";
 import { until } from "./wait.js";
 
@@ -46,7 +47,7 @@ export async function withCluster(Bus, options, body) {
     closeClients(clients.flat());
     await Promise.all(gateways.filter((gateway) => !killed.has(gateway)).map((gateway) => gateway.stop()));
   } catch (error) {
-    const logs = gateways.map(({ log }) => log.split("\n").slice(-LOG_LINES).join("\n"));
+    const logs = gateways.map(({ log }) => endOfLog(log, LOG_LINES));
     error.message += `\n${logs.join("\n--\n")}`;
     throw error;
   } finally {

@@ -18,6 +18,16 @@ function environment(env) {
   return { ...Object.fromEntries(inherited), ...env };
 }
 
+// The last lines of a log, for the error of a test that fails: more of them where a sanitizer reported something, whose
+// traces are longer.
+export function endOfLog(log, lineCount) {
+  const lines = log.split("\n");
+  const report = lines.findIndex((line) => SANITIZER_REPORT.test(line));
+  const start = Math.max(0, lines.length - lineCount);
+
+  return lines.slice(report < 0 ? start : Math.min(report, start)).join("\n");
+}
+
 // Runs a program to its end: { code, stdout, stderr }.
 export async function runToEnd([command, ...args], env = {}) {
   const child = spawnChild(command, args, { env: environment(env), stdio: ["ignore", "pipe", "pipe"] });

@@ -9,7 +9,7 @@
 
 const HEAD_LINES = 20;
 const TAIL_LINES = 40;
-const REPORT_LINES = 60;
+const REPORT_LINES = 150; // the three stacks of a use after free, of 30 calls each, and what is said around them
 const LINE_LIMIT = 400;
 
 export function shorten(text) {

@@ -100,7 +100,7 @@ static int start_gateway(void **state)
     close(ends[1]);
     log_pipe = ends[0];
     assert_true(gateway > 0);
-    return read_log_until("role=admin") ? 0 : -1;
+    return read_log_until("role=public") ? 0 : -1;
 }
 
 static int end_gateway(void **state)

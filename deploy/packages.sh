@@ -62,14 +62,14 @@ take_program() {
 }
 
 # build_preset PRESET [TARGET…]: configures once, then builds what changed; says so when there is
-# anything to build, and is quiet unless that fails. Two at a time take turns. CARILLON_WERROR=ON
+# anything to build, and is quiet unless that fails. Two at a time take turns. BUILD_WERROR=ON
 # makes warnings errors where the preset does not.
 build_preset() {
     local preset=$1 log werror=()
     shift
     log=$(mktemp)
     mkdir -p build
-    [ -z "${CARILLON_WERROR-}" ] || werror=(-D "CARILLON_WERROR=$CARILLON_WERROR")
+    [ -z "${BUILD_WERROR-}" ] || werror=(-D "CARILLON_WERROR=$BUILD_WERROR")
     if {
         flock 9
         { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" "${werror[@]}"; } &&

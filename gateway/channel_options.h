@@ -98,7 +98,7 @@
      .fallback = "0",
      .argument = "N",
      .maximum = 100000000,
-     .help = "Subscribers of a channel on this gateway; 0 means no limit.",
+     .help = "Clients of the channel protocol on a channel, for each thread; 0 means no limit.",
      .in_section = true,
      .section_fallback = "0"},
     {.name = "message-size",

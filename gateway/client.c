@@ -22,6 +22,7 @@ void client_unref(struct client *client)
         return;
     map_deinit(&client->subscriptions);
     buffer_deinit(&client->replies);
+    buffer_deinit(&client->held);
     memory_free(client->user);
     memory_free(client->info);
     client_forget_hooks(client);
@@ -38,7 +39,7 @@ uint32_t client_ttl_s(int64_t expires_at_s)
     int64_t left_s = expires_at_s - client_now_s();
 
     if (left_s <= 0)
-        return 0;
+        return 1; /* SDKs would refresh without a pause */
     return left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
 }
 
@@ -302,26 +303,61 @@ static void obey(struct client *client, const struct client_request *request)
     }
 }
 
-static void on_message(struct session *session, enum websocket_opcode opcode, const void *data,
-                       size_t size)
+/* Commands behind the connect wait until it is answered: what they are for comes with it. */
+static void hold(struct client *client, const void *data, size_t size)
 {
-    struct client *client = client_ref(session->client);
+    if (client->held.size + size > client_settings(client)->config.max_message_size)
+        client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
+    else
+        buffer_append(&client->held, data, size);
+}
+
+static void read_commands(struct client *client, const void *data, size_t size)
+{
     struct client_reader reader;
     struct client_request request;
     enum client_read result = CLIENT_READ_END;
 
-    (void)opcode; /* JSON in a binary frame is JSON */
     client->is_gathering = true;
     client_reader_init(&reader, client_format(client), data, size);
-    while (client->session &&
+    while (client->session && client->stage != CLIENT_CONNECTING &&
            (result = client_reader_next(&reader, &request)) == CLIENT_READ_REQUEST)
         obey(client, &request);
     if (result == CLIENT_READ_BAD)
         client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
+    else if (client->session && client->stage == CLIENT_CONNECTING)
+        hold(client, reader.next, reader.left);
     client_reader_deinit(&reader);
     client->is_gathering = false;
     client_send(client);
+}
+
+static void on_message(struct session *session, enum websocket_opcode opcode, const void *data,
+                       size_t size)
+{
+    struct client *client = client_ref(session->client);
+
+    (void)opcode; /* JSON in a binary frame is JSON */
+    if (client->stage == CLIENT_CONNECTING) {
+        if (client->held.size > 0 && client_format(client) == CLIENT_JSON)
+            hold(client, "\n", 1);
+        if (client->session)
+            hold(client, data, size);
+    } else {
+        read_commands(client, data, size);
+    }
     client_unref(client);
+}
+
+void client_read_held(struct client *client)
+{
+    struct buffer held = client->held;
+
+    if (held.size == 0 || !client->session)
+        return;
+    client->held = (struct buffer){0};
+    read_commands(client, held.data, held.size);
+    buffer_deinit(&held);
 }
 
 static void on_close(struct session *session)

@@ -55,6 +55,26 @@ static bool take(const struct ask_command *command, struct client_ask *ask)
     return false;
 }
 
+#define ENTRY_BYTES 128 /* of a message or of a client in an answer, beside what they say */
+
+/* An answer has the bounds of whatever else is queued for a client: as many of the messages as may
+ * be on their way to it, and one at least. It can ask on from the last. */
+static size_t count_fitting(const struct client *client, const struct bus_answer *answer)
+{
+    uint64_t left = client_settings(client)->config.send_queue_limit;
+    size_t count = 0;
+
+    while (count < answer->message_count) {
+        uint64_t bytes = message_content_size(answer->messages[count]) + ENTRY_BYTES;
+
+        if (count > 0 && bytes > left)
+            break;
+        left -= bytes < left ? bytes : left;
+        count++;
+    }
+    return count;
+}
+
 static void on_history(struct ask_command *command)
 {
     const struct bus_answer *answer = &command->answer;
@@ -68,11 +88,12 @@ static void on_history(struct ask_command *command)
         if (answer->is_lost && wants_position) {
             client_refuse(client, ask.id, CLIENT_ERROR_UNRECOVERABLE_POSITION);
         } else {
+            size_t count = count_fitting(client, answer);
+
             arena_init(&arena, ARENA_UNLIMITED);
-            client_write_history(
-                client_replies(client), client_format(client), ask.id,
-                client_publications_of(answer->messages, answer->message_count, false, &arena),
-                answer->message_count, answer->offset, text_of(answer->epoch));
+            client_write_history(client_replies(client), client_format(client), ask.id,
+                                 client_publications_of(answer->messages, count, false, &arena),
+                                 count, answer->offset, text_of(answer->epoch));
             arena_deinit(&arena);
             client_send(client);
         }
@@ -152,6 +173,18 @@ static void write_presence(struct client *client, uint32_t id, const struct bus_
     memory_free(present);
 }
 
+static bool is_too_long(const struct client *client, const struct bus_answer *answer)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < answer->present_count; i++) {
+        const struct bus_present *present = &answer->present[i];
+
+        bytes += present->client.size + present->user.size + present->info.size + ENTRY_BYTES;
+    }
+    return bytes > client_settings(client)->config.send_queue_limit;
+}
+
 static void on_presence(struct ask_command *command)
 {
     const struct bus_answer *answer = &command->answer;
@@ -164,6 +197,8 @@ static void on_presence(struct ask_command *command)
             client_write_presence_stats(client_replies(client), client_format(client), ask.id,
                                         (uint32_t)answer->present_count,
                                         client_count_users(answer));
+        else if (is_too_long(client, answer))
+            client_refuse(client, ask.id, CLIENT_ERROR_LIMIT_EXCEEDED);
         else
             write_presence(client, ask.id, answer);
         client_send(client);

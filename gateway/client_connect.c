@@ -200,6 +200,7 @@ static void answer_connect(struct client *client)
     client_send(client);
     if (client->session)
         map_each(&client->subscriptions, begin, NULL);
+    client_read_held(client);
     client_unref(client);
 }
 

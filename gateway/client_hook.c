@@ -189,6 +189,7 @@ struct connect_hook {
 static void stay_out(struct client *client)
 {
     client->stage = CLIENT_NEW;
+    buffer_deinit(&client->held);
     loop_wait(client->host->loop, &client->expiry,
               client_settings(client)->config.handshake_timeout_ms);
 }

@@ -46,6 +46,7 @@ struct client {
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
+    struct buffer held;         /* what it sent while it is CONNECTING */
     struct client_hooks *hooks; /* NULL while there is nothing to keep for the backend */
 };
 
@@ -120,6 +121,9 @@ void client_unref(struct client *client);
 struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
 
+/* It is connected: does what it sent meanwhile. */
+void client_read_held(struct client *client);
+
 void client_refuse(struct client *client, uint32_t id, enum client_error code);
 /* What a client is told of a libuv error of the bus. */
 enum client_error client_error_of(int error);
@@ -137,7 +141,7 @@ void client_await_expiry(struct client *client);
 
 int64_t client_now_s(void);
 
-/* Seconds until a time; 0 where it is over. */
+/* Seconds until a time; 1 where it is over. */
 uint32_t client_ttl_s(int64_t expires_at_s);
 
 /* As the application names who this is on a channel; points at the client and the subscription,

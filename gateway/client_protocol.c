@@ -20,6 +20,8 @@
         .offset = offsetof(struct owner, member)                                                   \
     }
 
+static const struct client_message empty_message = {NULL, 0};
+
 static const struct client_message subscribe_message =
     MESSAGE(FIELD(1, TEXT, client_subscribe_request, channel),
             FIELD(2, TEXT, client_subscribe_request, token),
@@ -30,7 +32,10 @@ static const struct client_message subscribe_message =
             FIELD(9, BOOL, client_subscribe_request, positioned),
             FIELD(10, BOOL, client_subscribe_request, recoverable),
             FIELD(11, BOOL, client_subscribe_request, join_leave),
-            FIELD(12, TEXT, client_subscribe_request, delta));
+            FIELD(12, TEXT, client_subscribe_request, delta),
+            {"tf", 13, CLIENT_FIELD_MESSAGE, offsetof(struct client_subscribe_request, has_filter),
+             &empty_message},
+            FIELD(15, INT32, client_subscribe_request, type));
 
 static const struct client_message connect_message = MESSAGE(
     FIELD(1, TEXT, client_connect_request, token), FIELD(2, DATA, client_connect_request, data),
@@ -64,8 +69,6 @@ static const struct client_message sub_refresh_message = MESSAGE(
 static const struct client_message channel_message =
     MESSAGE({"channel", 1, CLIENT_FIELD_TEXT, 0, NULL});
 static const struct client_message data_message = MESSAGE({"data", 1, CLIENT_FIELD_DATA, 0, NULL});
-
-static const struct client_message empty_message = {NULL, 0};
 
 static const struct client_command commands[] = {
     {"connect", 4, CLIENT_CONNECT, &connect_message},

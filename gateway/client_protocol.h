@@ -99,6 +99,8 @@ struct client_subscribe_request {
     struct text epoch;
     struct text delta; /* "fossil", or empty */
     uint64_t offset;
+    int32_t type;    /* 0: a stream, which is what we have */
+    bool has_filter; /* by tags, which we do not have */
     bool recover;
     bool positioned;
     bool recoverable;

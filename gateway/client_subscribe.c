@@ -33,6 +33,8 @@ void client_subscription_end(struct client_subscription *subscription)
     struct client *client = subscription->client;
 
     recent_forget(&subscription->catch_up);
+    if (subscription->pace.spent > client->pace.spent)
+        client->pace = subscription->pace; /* to come again is not to begin anew */
     client_subscription_depart(subscription);
     channels_leave(&client->host->channels, &subscription->subscription);
     map_remove(&client->subscriptions, &subscription->entry);
@@ -221,6 +223,7 @@ static struct client_subscription *create(struct client *client, struct text cha
 
     subscription->client = client;
     subscription->id = id;
+    subscription->pace = client->pace;
     subscription->channel_size = channel.size;
     memcpy(subscription->channel, channel.data, channel.size);
     map_insert(&client->subscriptions, &subscription->entry, subscription->channel, channel.size);
@@ -296,6 +299,13 @@ static int read_token(struct client *client, const struct client_token_request *
     }
 }
 
+/* What we do not have must not be left out in silence: who filters would be given everything. */
+static bool asks_for_more(const struct client_subscribe_request *request)
+{
+    return request->has_filter || request->type != 0 ||
+           (request->delta.size > 0 && !text_is(request->delta, "fossil"));
+}
+
 /* 0, or why not; the claims are those of its token. */
 static int admit(struct client *client, const struct client_subscribe_request *request,
                  struct token_claims *claims)
@@ -303,9 +313,9 @@ static int admit(struct client *client, const struct client_subscribe_request *r
     const struct settings *settings = client_settings(client);
     struct actor actor = client_actor(client, request->channel);
     const struct channel_rules *rules;
-    int error = 0;
+    int error = asks_for_more(request) ? CLIENT_ERROR_BAD_REQUEST : 0;
 
-    if (request->token.size > 0) {
+    if (!error && request->token.size > 0) {
         struct client_token_request token = {request->channel, request->token};
 
         error = read_token(client, &token, claims);

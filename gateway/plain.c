@@ -57,23 +57,27 @@ static void on_message(struct session *session, enum websocket_opcode opcode, co
                        size_t size)
 {
     const struct settings *settings = session->host->settings;
-
-    if (!session_charge(session))
-        return;
-
+    const struct channel_rules *rules = namespaces_find(settings->namespaces, channel_of(session));
     struct message_draft draft = {
         .kind = opcode == WEBSOCKET_TEXT ? MESSAGE_TEXT : MESSAGE_BINARY,
         .channel = channel_of(session),
         .data = {data, size},
     };
 
+    if (!(rules ? session_charge_on(session, rules) : session_charge(session)))
+        return;
     if (!may(settings, draft.channel, CHANNEL_PUBLISH, true)) {
         session->host->events->close(session, WEBSOCKET_CLOSE_POLICY,
                                      "not everybody may write on this channel");
         return;
     }
+    if (size > rules->message_size) {
+        session->host->events->close(session, WEBSOCKET_CLOSE_TOO_BIG,
+                                     "this channel takes no message that large");
+        return;
+    }
     metric_add(&session->host->stats->messages_received, 1);
-    session_publish(session, &draft, namespaces_find(settings->namespaces, draft.channel), 0);
+    session_publish(session, &draft, rules, 0);
 }
 
 static void on_published(struct session *session, const struct publish_command *command)

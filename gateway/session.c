@@ -13,17 +13,29 @@ void session_init(struct session *session, struct session_host *host,
     *session = (struct session){.host = host, .protocol = protocol};
 }
 
-bool session_charge(struct session *session)
+/* 0: any number. */
+static uint64_t stricter(uint64_t one, uint64_t other)
+{
+    return other == 0 || (one > 0 && one < other) ? one : other;
+}
+
+bool session_charge_on(struct session *session, const struct channel_rules *rules)
 {
     struct session_host *host = session->host;
-    const struct channel_rules *rules = &host->settings->config.rules;
+    const struct channel_rules *own = &host->settings->config.rules;
 
-    if (pace_take(&session->pace, rules->message_rate, rules->message_burst,
+    if (pace_take(&session->pace, stricter(own->message_rate, rules->message_rate),
+                  stricter(own->message_burst, rules->message_burst),
                   (uint32_t)loop_now_ms(host->loop)))
         return true;
     metric_add(&host->stats->rate_limited, 1);
     host->events->close(session, WEBSOCKET_CLOSE_POLICY, "too many messages a second");
     return false;
+}
+
+bool session_charge(struct session *session)
+{
+    return session_charge_on(session, &session->host->settings->config.rules);
 }
 
 bool session_may_publish(const struct session *session)

@@ -96,6 +96,9 @@ void session_message(struct session *session, enum websocket_opcode opcode, cons
  * connection to be closed, if it sends too many. */
 bool session_charge(struct session *session);
 
+/* The same of one that is for a channel of these rules, where they are stricter. */
+bool session_charge_on(struct session *session, const struct channel_rules *rules);
+
 /* Sends a message to the hub. `limits` are those of the channel's history, NULL for the bus's own;
  * `tag` comes back in the command. */
 void session_publish(struct session *session, const struct message_draft *draft,

@@ -81,8 +81,8 @@ static void data_in_the_depth_is_that_of_the_command(void **state)
                                         "{\"data\":\"]}\",\"channel\":\"a\"}}]}"),
                      200);
     assert_int_equal(post("/api/history", "{\"channel\":\"a\",\"limit\":9}"), 200);
-    assert_non_null(strstr(body(), "{\"data\":[1],\"offset\":1}"));
-    assert_non_null(strstr(body(), "{\"data\":\"]}\",\"offset\":2}"));
+    assert_non_null(strstr(body(), "{\"data\":[1],\"offset\":1,\"time\":"));
+    assert_non_null(strstr(body(), "{\"data\":\"]}\",\"offset\":2,\"time\":"));
 }
 
 static void several_lines_get_a_line_each(void **state)

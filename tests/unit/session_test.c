@@ -80,14 +80,23 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     published[published_count++] = container_of(command, struct publish_command, command);
 }
 
+static void limit_rate(uint32_t rate, uint32_t burst)
+{
+    settings.config.rules.message_rate = rate;
+    settings.config.rules.message_burst = burst;
+    namespaces_destroy(settings.namespaces);
+    settings.namespaces = namespaces_create(&settings.config);
+}
+
 static int set_up(void **state)
 {
     (void)state;
     memset(clients, 0, sizeof(clients));
     published_count = 0;
     stats = (struct worker_stats){0};
-    settings.config =
-        (struct config){.lobby = "lobby", .rules = {.message_rate = 10, .message_burst = 3}};
+    settings.config = (struct config){
+        .lobby = "lobby",
+        .rules = {.message_rate = 10, .message_burst = 3, .message_size = 1024 * 1024}};
     open_to_all(&settings.config);
     settings.namespaces = namespaces_create(&settings.config);
     if (loop_init(&loop) || inbox_init(&hub, &loop.uv, receive))
@@ -322,7 +331,7 @@ static void nothing_is_read_while_the_hub_is_behind(void **state)
     struct session *session = &clients[0].session;
     size_t count = 0;
 
-    settings.config.rules.message_rate = 0;
+    limit_rate(0, 3);
     open_session(&clients[0]);
     plain_open(&clients[1].session, &host, "lobby", 5);
     for (; session_may_publish(session); count++) {
@@ -457,7 +466,7 @@ static void message_over_the_rate_is_not_sent_on(void **state)
 static void highest_rate_and_burst_do_not_overflow(void **state)
 {
     (void)state;
-    settings.config.rules.message_rate = settings.config.rules.message_burst = 1000000;
+    limit_rate(1000000, 1000000);
     open_session(&clients[0]);
     pass_ms(UINT32_MAX);
     assert_true(charge(1000000));
@@ -467,7 +476,7 @@ static void highest_rate_and_burst_do_not_overflow(void **state)
 static void rate_of_zero_is_no_limit(void **state)
 {
     (void)state;
-    settings.config.rules.message_rate = 0;
+    limit_rate(0, 3);
     open_session(&clients[0]);
     assert_true(charge(1000));
 }

@@ -66,7 +66,7 @@ static void on_message(struct session *session, enum websocket_opcode opcode, co
 
     if (!(rules ? session_charge_on(session, rules) : session_charge(session)))
         return;
-    if (!may(settings, draft.channel, CHANNEL_PUBLISH, true)) {
+    if (!rules || !may(settings, draft.channel, CHANNEL_PUBLISH, true)) {
         session->host->events->close(session, WEBSOCKET_CLOSE_POLICY,
                                      "not everybody may write on this channel");
         return;

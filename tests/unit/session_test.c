@@ -94,9 +94,9 @@ static int set_up(void **state)
     memset(clients, 0, sizeof(clients));
     published_count = 0;
     stats = (struct worker_stats){0};
-    settings.config = (struct config){
-        .lobby = "lobby",
-        .rules = {.message_rate = 10, .message_burst = 3, .message_size = 1024 * 1024}};
+    settings.config =
+        (struct config){.lobby = "lobby",
+                        .rules = {.message_rate = 10, .message_burst = 3, .message_size = 1048576}};
     open_to_all(&settings.config);
     settings.namespaces = namespaces_create(&settings.config);
     if (loop_init(&loop) || inbox_init(&hub, &loop.uv, receive))

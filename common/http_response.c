@@ -90,7 +90,7 @@ void http_response_append(struct buffer *output, const struct http_response *res
         buffer_printf(output, "Connection: %s\r\n", response->keep_alive ? "keep-alive" : "close");
     if (has_body && response->content_type)
         buffer_printf(output, "Content-Type: %s\r\n", response->content_type);
-    if (has_body)
+    if (has_body && !response->is_stream)
         buffer_printf(output, "Content-Length: %zu\r\n", response->body_size);
     if (response->headers)
         buffer_append_text(output, response->headers);

@@ -16,6 +16,7 @@ struct http_response {
     const char *headers;      /* further lines, each ending in CRLF; NULL: none */
     const void *body;
     size_t body_size;
+    bool is_stream;  /* the body follows, until the connection ends: no Content-Length */
     bool is_head;    /* send the headers of the body, not the body (HEAD) */
     bool keep_alive; /* otherwise `Connection: close` */
 };

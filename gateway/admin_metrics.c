@@ -20,6 +20,8 @@ struct worker_metric {
 static const struct worker_metric worker_metrics[] = {
     {"carillon_connections", METRIC_GAUGE, "Open client connections.", WORKER(connections)},
     {"carillon_websockets", METRIC_GAUGE, "Open WebSocket connections.", WORKER(websockets)},
+    {"carillon_http_streams", METRIC_GAUGE,
+     "Open streams of clients that have no WebSocket (SSE, HTTP streaming).", WORKER(streams)},
     {"carillon_connections_accepted_total", METRIC_COUNTER, "Connections accepted.",
      WORKER(accepted)},
     {"carillon_connections_refused_full_total", METRIC_COUNTER,

@@ -303,13 +303,17 @@ static void obey(struct client *client, const struct client_request *request)
     }
 }
 
-/* Commands behind the connect wait until it is answered: what they are for comes with it. */
-static void hold(struct client *client, const void *data, size_t size)
+void client_hold(struct client *client, const void *data, size_t size, enum client_disconnect code)
 {
-    if (client->held.size + size > client_settings(client)->config.max_message_size)
-        client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
-    else
-        buffer_append(&client->held, data, size);
+    struct buffer *held = &client->held;
+
+    if (held->size + size > client_settings(client)->config.max_message_size) {
+        client_disconnect(client, code);
+        return;
+    }
+    if (held->size > 0 && client_format(client) == CLIENT_JSON)
+        buffer_append_text(held, "\n");
+    buffer_append(held, data, size);
 }
 
 static void read_commands(struct client *client, const void *data, size_t size)
@@ -325,8 +329,8 @@ static void read_commands(struct client *client, const void *data, size_t size)
         obey(client, &request);
     if (result == CLIENT_READ_BAD)
         client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
-    else if (client->session && client->stage == CLIENT_CONNECTING)
-        hold(client, reader.next, reader.left);
+    else if (client->session && client->stage == CLIENT_CONNECTING && reader.left > 0)
+        client_hold(client, reader.next, reader.left, CLIENT_DISCONNECT_BAD_REQUEST);
     client_reader_deinit(&reader);
     client->is_gathering = false;
     client_send(client);
@@ -337,15 +341,11 @@ static void on_message(struct session *session, enum websocket_opcode opcode, co
 {
     struct client *client = client_ref(session->client);
 
-    (void)opcode; /* JSON in a binary frame is JSON */
-    if (client->stage == CLIENT_CONNECTING) {
-        if (client->held.size > 0 && client_format(client) == CLIENT_JSON)
-            hold(client, "\n", 1);
-        if (client->session)
-            hold(client, data, size);
-    } else {
+    (void)opcode;                           /* JSON in a binary frame is JSON */
+    if (client->stage == CLIENT_CONNECTING) /* what it is for comes with the answer to that */
+        client_hold(client, data, size, CLIENT_DISCONNECT_BAD_REQUEST);
+    else
         read_commands(client, data, size);
-    }
     client_unref(client);
 }
 
@@ -368,6 +368,7 @@ static void on_close(struct session *session)
         return;
     session->client = NULL;
     client->session = NULL;
+    client_stream_end(client);
     loop_cancel(client->host->loop, &client->expiry);
     client_subscriptions_end(client);
     clients_remove(&client->host->clients, &client->place);
@@ -409,7 +410,23 @@ static uint16_t close_code(uint16_t code, const char **reason)
     return (uint16_t)own;
 }
 
+/* In place of the close frame that a stream has not. */
+static void say_farewell(struct session *session, uint16_t code, const char *reason,
+                         struct buffer *output)
+{
+    const struct client *client = session->client;
+    struct buffer push = {0};
+    struct block *block;
+
+    client_push_disconnect(&push, client_format(client), code, text_of(reason), code % 1000 < 500);
+    block = transport_append(client->transport, block_create(push.size), push.data, push.size);
+    buffer_append(output, block->data, block->size);
+    block_unref(block);
+    buffer_deinit(&push);
+}
+
 static const struct session_protocol client_protocol = {
+    .say_farewell = say_farewell,
     .message = on_message,
     .published = client_published,
     .close = on_close,
@@ -444,6 +461,8 @@ void client_open(struct session *session, struct session_host *host, enum transp
     waiter_init(&client->expiry, on_expiry);
     loop_wait(host->loop, &client->expiry, host->settings->config.handshake_timeout_ms);
     session->client = client;
+    if (transport_is_stream(transport))
+        client_stream_begin(client);
     host->events->opened(session, 0);
 }
 

@@ -15,6 +15,9 @@
 /* True if the path is this protocol's WebSocket. */
 bool client_serves(const char *path);
 
+/* What has to do without a WebSocket has a stream of HTTP from us, and posts what it says. */
+bool transport_is_stream(enum transport transport);
+
 /* The subprotocol that a client which wants protobuf asks for. */
 #define CLIENT_SUBPROTOCOL "centrifuge-protobuf"
 
@@ -33,6 +36,12 @@ void client_lost(struct subscription *subscription);
 /* An act on clients (a Control of proto/control.proto), of whatever gateway: does it to those of
  * this worker that it is for. */
 void client_control(struct session_host *host, const struct message *act);
+
+/* What a client posted beside its stream; a session that is not there has ended. */
+void client_emulate(struct session_host *host, struct text session, const void *data, size_t size);
+
+/* There is room on the way to the hub again: streams do what they were sent meanwhile. */
+void client_streams_go_on(struct session_host *host);
 
 /* Asks the bus what the recents of a worker want to know; `context` is the session_host. */
 void client_ask_recent(void *context, const struct recent_question *question);

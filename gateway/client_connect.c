@@ -174,7 +174,9 @@ static void write_reply(struct client *client, const struct connect_reply *reply
         .subs = reply->subs,
         .sub_count = reply->count,
         .ping_s = (uint32_t)((config->ping_interval_ms + 999) / 1000),
-        .pong = true,
+        .pong = !client->stream, /* which its socket answers for it */
+        .session = client_text(client->stream ? client->stream->session : NULL),
+        .node = client_text(client->stream ? client->stream->node : NULL),
     };
 
     client_write_connected(client_replies(client), client_format(client), client->connect_id,

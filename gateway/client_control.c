@@ -176,6 +176,10 @@ void client_control(struct session_host *host, const struct message *message)
     case CARILLON__CONTROL__CONTROL__ACT_REFRESH:
         each_of(host, act->refresh->clients, refresh, act->refresh);
         break;
+    case CARILLON__CONTROL__CONTROL__ACT_EMULATE:
+        client_emulate(host, text_of(act->emulate->session), act->emulate->data.data,
+                       act->emulate->data.len);
+        break;
     default: /* of a newer gateway */
         break;
     }

@@ -1,6 +1,6 @@
 /* What the parts of the channel protocol share: client.c, client_connect.c, client_subscribe.c,
- * client_publish.c, client_arrival.c, client_hook.c, client_hook_publish.c, client_ask.c. Nobody
- * else includes it. */
+ * client_publish.c, client_arrival.c, client_stream.c, client_hook.c, client_hook_publish.c,
+ * client_ask.c. Nobody else includes it. */
 #ifndef GATEWAY_CLIENT_INSIDE_H
 #define GATEWAY_CLIENT_INSIDE_H
 
@@ -8,6 +8,7 @@
 #include "gateway/ask.h"
 #include "gateway/client.h"
 #include "gateway/client_message.h"
+#include "gateway/emulation_request.h"
 #include "gateway/hook.h"
 #include "gateway/hook_message.h"
 #include "gateway/token.h"
@@ -46,8 +47,9 @@ struct client {
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
-    struct buffer held;         /* what it sent while it is CONNECTING */
-    struct client_hooks *hooks; /* NULL while there is nothing to keep for the backend */
+    struct buffer held;           /* what it sent while it is CONNECTING */
+    struct client_stream *stream; /* NULL: a WebSocket */
+    struct client_hooks *hooks;   /* NULL while there is nothing to keep for the backend */
 };
 
 enum subscription_stage {
@@ -121,8 +123,11 @@ void client_unref(struct client *client);
 struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
 
-/* It is connected: does what it sent meanwhile. */
+/* It is connected, or what held it up is over: does what it sent meanwhile. */
 void client_read_held(struct client *client);
+
+/* What it sent waits for client_read_held; of too much of that the client is told the code. */
+void client_hold(struct client *client, const void *data, size_t size, enum client_disconnect code);
 
 void client_refuse(struct client *client, uint32_t id, enum client_error code);
 /* What a client is told of a libuv error of the bus. */
@@ -154,6 +159,20 @@ struct actor client_actor(const struct client *client, struct text channel);
 
 /* Counts those of the worker that have said who they are, after a change. */
 void client_count(const struct session_host *host);
+
+/* client_stream.c: a client whose commands come beside its connection (emulation.h). */
+
+struct client_stream {
+    struct map_entry entry; /* whose key is the session */
+    struct client *client;
+    char session[EMULATION_SESSION_LIMIT];
+    char node[EMULATION_NODE_SIZE + 1];
+};
+
+void client_stream_begin(struct client *client);
+
+/* Harmless for a WebSocket. */
+void client_stream_end(struct client *client);
 
 /* client_connect.c */
 

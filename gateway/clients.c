@@ -15,6 +15,7 @@ void clients_deinit(struct clients *clients)
 {
     map_deinit(&clients->by_id);
     map_deinit(&clients->by_user);
+    map_deinit(&clients->by_session);
 }
 
 static struct client_user *find_user(const struct clients *clients, struct text name)

@@ -20,7 +20,8 @@ struct client_place {
 
 struct clients {
     struct map by_id;
-    struct map by_user; /* struct client_user */
+    struct map by_user;    /* struct client_user */
+    struct map by_session; /* struct client_stream: those that have a stream and no WebSocket */
 };
 
 /* Frees what is kept; no client is left. */

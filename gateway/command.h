@@ -24,6 +24,7 @@ enum command_kind {
     COMMAND_SETTLE,      /* struct settle_command; comes back as COMMAND_SETTLED */
     COMMAND_ASK,         /* struct ask_command; comes back as COMMAND_ANSWERED */
     COMMAND_HOOK,        /* struct hook_command, see hook.h; comes back as COMMAND_HOOKED */
+    COMMAND_EMULATE,     /* struct emulation_command, see emulation.h; back as COMMAND_EMULATED */
     COMMAND_COUNTED,     /* struct census_command, see census.h */
     COMMAND_PRESENCE,    /* struct presence_command: who is on a channel, or not any more */
     COMMAND_CAUGHT_UP,   /* struct signal_command: `deliveries`, found full, has room again */
@@ -39,6 +40,7 @@ enum command_kind {
     COMMAND_LOST,       /* struct channel_command: messages of the channel are gone */
     COMMAND_ANSWERED,   /* struct ask_command, with its answer */
     COMMAND_HOOKED,     /* struct hook_command, with its outcome */
+    COMMAND_EMULATED,   /* struct emulation_command, with its status */
     COMMAND_SETTLED,    /* struct settle_command */
     COMMAND_GO_ON,      /* struct signal_command: `publishes`, found full, has room again */
     COMMAND_CONTROL,    /* struct control_command: an act on clients, of any gateway */

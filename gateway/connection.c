@@ -9,7 +9,8 @@
  *                   └──────┴─── LINGERING ◄───┴────────────────────────────────┘  FIN sent
  *   any ──stream closed──► CLOSED
  *
- * A connection stays ACCEPTED only while a PROXY header has to come.
+ * A connection stays ACCEPTED only while a PROXY header has to come. A stream of HTTP is OPEN in
+ * the same way; it has no close frame to wait for, and so is LINGERING at once.
  *
  * JOINING exists so that "open" means "in": the 101 goes out when the channel is in effect on the
  * bus, and whatever is published after a client saw `onopen` reaches it.
@@ -43,7 +44,8 @@ void connection_set_state(struct connection *connection, enum connection_state s
 
     assert(state > old || (state == OPEN && old == JOINING));
     if (state >= CLOSING && (old == OPEN || old == LEAVING))
-        stats_lower(&stats_of(connection)->websockets);
+        stats_lower(connection->is_stream ? &stats_of(connection)->streams
+                                          : &stats_of(connection)->websockets);
     if (old == TLS_HANDSHAKE)
         connection_give_turn(connection);
     if (old < HTTP && state >= HTTP)
@@ -90,7 +92,7 @@ void connection_end(struct connection *connection)
 {
     if (connection->state == CLOSED)
         return;
-    if (is_open(connection))
+    if (is_open(connection) && !connection->is_stream) /* the clients of those have no other end */
         metric_add(stats_close(stats_of(connection), STATS_CLOSE_BROKEN), 1);
     connection_set_state(connection, CLOSED);
     session_close(&connection->session);
@@ -164,7 +166,7 @@ static bool may_read(struct stream *stream)
         connection_await_turn(connection);
         return false;
     }
-    if (!is_open(connection) || session_may_publish(&connection->session))
+    if (!is_open(connection) || connection->is_stream || session_may_publish(&connection->session))
         return true;
     metric_add(&stats_of(connection)->holds, 1);
     connection->session.is_held = true;
@@ -188,7 +190,8 @@ static void on_read(struct stream *stream, unsigned char *data, size_t size)
     case OPEN:
     case LEAVING:
     case CLOSING:
-        connection_read_frames(connection, data, size);
+        if (!connection->is_stream) /* whose client has said all that it may */
+            connection_read_frames(connection, data, size);
         return;
     case TLS_HANDSHAKE:
     case JOINING:
@@ -259,7 +262,9 @@ static void on_deadline(struct waiter *waiter)
         connection_check_request(connection);
         return;
     case OPEN:
-        if (connection->session.is_held) /* whatever it says, we do not hear it */
+        if (connection->is_stream)
+            connection_check_stream(connection);
+        else if (connection->session.is_held) /* whatever it says, we do not hear it */
             connection_wait(connection, config_of(connection)->ping_interval_ms);
         else
             connection_check_life(connection);
@@ -310,7 +315,8 @@ void connection_begin_http(struct connection *connection, const struct sockaddr_
         return;
     }
     connection->http = http_phase_create(&host->sessions, host->status, connection->is_tls,
-                                         connection_of_proxy(connection, peer) ? peer : NULL);
+                                         connection_of_proxy(connection, peer) ? peer : NULL,
+                                         connection_resume_http, connection);
     connection_wait(connection, config_of(connection)->handshake_timeout_ms);
 }
 

@@ -43,6 +43,10 @@ void connection_answered(struct connection *connection)
 
 void connection_check_request(struct connection *connection)
 {
+    if (connection->http->exchange.pending) { /* it is not the client that takes long */
+        connection_wait(connection, config_of(connection)->handshake_timeout_ms);
+        return;
+    }
     if (stream_queued_bytes(&connection->stream) > 0 &&
         stream_has_moved(&connection->stream, &connection->mark)) {
         connection_wait(connection, config_of(connection)->handshake_timeout_ms);
@@ -92,9 +96,13 @@ void connection_read_http(struct connection *connection, const unsigned char *da
         peer_log_refused(connection_peer(connection), http->refused_status, http->refusal,
                          loop_now_ms(loop_of(connection)));
     send_http_output(connection);
-    if (!is_taken || connection->state != HTTP)
+    if (connection->state != HTTP)
         return;
-    if (!connection_admit_client(connection) || !takes_turn(connection))
+    if (!is_taken && http_exchange_is_full(&http->exchange)) {
+        http->is_held = true;
+        stream_stop(&connection->stream);
+    }
+    if (!is_taken || !connection_admit_client(connection) || !takes_turn(connection))
         return;
     connection_set_state(connection, JOINING);
     stream_stop(&connection->stream);
@@ -104,4 +112,21 @@ void connection_read_http(struct connection *connection, const unsigned char *da
     else
         plain_open(&connection->session, &connection->host->sessions, http->channel,
                    http->channel_size);
+}
+
+void connection_resume_http(struct http_exchange *exchange)
+{
+    struct http_phase *http = container_of(exchange, struct http_phase, exchange);
+    struct connection *connection = http->owner;
+
+    if (connection->state != HTTP)
+        return;
+    if (http->is_held) {
+        http->is_held = false;
+        if (stream_start(&connection->stream)) {
+            connection_end(connection);
+            return;
+        }
+    }
+    connection_read_http(connection, NULL, 0);
 }

@@ -1,7 +1,7 @@
 /*
  * What the parts of a connection share: connection.c (its states, and what all of them have in
- * common), connection_proxy.c, connection_tls.c, connection_http.c, connection_websocket.c and
- * connections.c. Nobody else includes it.
+ * common), connection_proxy.c, connection_tls.c, connection_http.c, connection_websocket.c,
+ * connection_stream.c and connections.c. Nobody else includes it.
  */
 #ifndef GATEWAY_CONNECTION_INSIDE_H
 #define GATEWAY_CONNECTION_INSIDE_H
@@ -71,6 +71,7 @@ struct connection {
     uint8_t tls_turn; /* enum tls_turn; TLS_SILENT but for TLS_HANDSHAKE */
     uint8_t verdict;  /* enum admission_verdict: where it is a refusal, TLS comes before the 503 */
     bool is_tls;
+    bool is_stream; /* from OPEN on: of HTTP, and no WebSocket */
 };
 
 static inline struct connection *of_session(struct session *session)
@@ -188,6 +189,9 @@ void connection_check_tls(struct connection *connection);
 
 /* connection_http.c: the state HTTP. */
 
+/* An answer that came later is there. */
+void connection_resume_http(struct http_exchange *exchange);
+
 void connection_read_http(struct connection *connection, const unsigned char *data, size_t size);
 
 /* The answers have gone; the next request has its own time. */
@@ -208,5 +212,13 @@ void connection_send_late_pong(struct connection *connection);
 
 /* A peer has to be there, and a message that it has begun has to come. */
 void connection_check_life(struct connection *connection);
+
+/* Asks whether it is there. */
+void connection_ping(struct connection *connection);
+
+/* connection_stream.c: the same of a stream of HTTP. */
+
+void connection_close_stream(struct connection *connection, uint16_t code, const char *reason);
+void connection_check_stream(struct connection *connection);
 
 #endif

@@ -37,6 +37,10 @@ void connection_close(struct connection *connection, uint16_t code, const char *
         return;
     if (protocol->close_code)
         code = protocol->close_code(code, &reason);
+    if (connection->is_stream) {
+        connection_close_stream(connection, code, reason);
+        return;
+    }
     dismiss(connection, code, reason);
     if (connection->state == CLOSING && stream_start(&connection->stream))
         connection_end(connection);
@@ -192,25 +196,27 @@ static void on_session_opened(struct session *session, int error)
     }
 
     struct http_phase *http = connection->http;
-    struct buffer early = http->early;
+    bool is_stream = http->connect.size > 0;
 
-    http->early = (struct buffer){0};
     connection->http = NULL;
+    connection->is_stream = is_stream;
     connection_set_state(connection, OPEN);
     peer_log_opened(connection_peer(connection));
     metric_add(&stats_of(connection)->handshakes, 1);
-    metric_add(&stats_of(connection)->websockets, 1);
+    metric_add(is_stream ? &stats_of(connection)->streams : &stats_of(connection)->websockets, 1);
     connection_send(connection, http->accept.data, http->accept.size);
-    http_phase_destroy(http);
     if (connection->state == OPEN) {
         life_sign(&connection->life, now_ms(connection));
         connection_wait(connection, config_of(connection)->ping_interval_ms);
         if (stream_start(&connection->stream))
             connection_end(connection);
+        else if (is_stream)
+            session_message(&connection->session, WEBSOCKET_TEXT, http->connect.data,
+                            http->connect.size);
         else
-            connection_read_frames(connection, early.data, early.size);
+            connection_read_frames(connection, http->early.data, http->early.size);
     }
-    buffer_deinit(&early);
+    http_phase_destroy(http);
 }
 
 static void on_session_send(struct session *session, struct block *frames, size_t messages)
@@ -245,7 +251,7 @@ const struct session_events connection_session_events = {
     .settled = on_session_settled,
 };
 
-static void ping(struct connection *connection)
+void connection_ping(struct connection *connection)
 {
     static const unsigned char frame[2] = {0x80 | WEBSOCKET_PING, 0};
 
@@ -293,6 +299,6 @@ void connection_check_life(struct connection *connection)
         connection_wait(connection,
                         wait_ms < patience_ms - stalled_ms ? wait_ms : patience_ms - stalled_ms);
         if (verdict == LIFE_ASK)
-            ping(connection);
+            connection_ping(connection);
     }
 }

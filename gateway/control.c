@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/emulation.h"
 #include "gateway/hub.h"
 
 #define CHANNEL_FOR_ALL_GATEWAYS                                                                   \
@@ -30,27 +31,33 @@ static void name_channel(char name[CHANNEL_SIZE], uint64_t node)
 
 /* Saying. */
 
-static void publish(struct control *control, uint64_t node, Carillon__Control__Control *act,
-                    struct bus_publish *publish)
+static struct message *write_act(struct control *control, uint64_t node,
+                                 Carillon__Control__Control *act)
 {
-    struct bus *bus = control->hub ? control->hub->bus : NULL;
     char name[CHANNEL_SIZE];
     struct buffer data = {0};
+    struct message *message;
     size_t size;
 
     act->node = control->id;
     size = carillon__control__control__get_packed_size(act);
     data.size = carillon__control__control__pack(act, buffer_reserve(&data, size + 1));
     name_channel(name, node);
-
-    struct message_draft draft = {
+    message = message_write(&(struct message_draft){
         .kind = MESSAGE_CONTROL,
         .channel = text_of(name),
         .data = {(const char *)data.data, data.size},
-    };
-
-    publish->message = message_write(&draft);
+    });
     buffer_deinit(&data);
+    return message;
+}
+
+static void publish(struct control *control, uint64_t node, Carillon__Control__Control *act,
+                    struct bus_publish *publish)
+{
+    struct bus *bus = control->hub ? control->hub->bus : NULL;
+
+    publish->message = write_act(control, node, act);
     if (!bus)
         publish->published(publish, UV_ECANCELED);
     else if (control->channels == 0)
@@ -69,8 +76,8 @@ static void on_sent(struct bus_publish *publish_, int error)
     sending->sent(sending, error);
 }
 
-void control_send_to(struct control *control, uint64_t node, struct control_sending *sending,
-                     Carillon__Control__Control *act)
+static void send_to(struct control *control, uint64_t node, struct control_sending *sending,
+                    Carillon__Control__Control *act)
 {
     sending->publish = (struct bus_publish){.published = on_sent};
     publish(control, node, act, &sending->publish);
@@ -79,7 +86,7 @@ void control_send_to(struct control *control, uint64_t node, struct control_send
 void control_send(struct control *control, struct control_sending *sending,
                   Carillon__Control__Control *act)
 {
-    control_send_to(control, 0, sending, act);
+    send_to(control, 0, sending, act);
 }
 
 static void free_sending(struct control_sending *sending, int error)
@@ -93,7 +100,7 @@ void control_say(struct control *control, uint64_t node, Carillon__Control__Cont
     struct control_sending *sending = memory_zeroed(1, sizeof(*sending));
 
     sending->sent = free_sending;
-    control_send_to(control, node, sending, act);
+    send_to(control, node, sending, act);
 }
 
 /* Being there. */
@@ -235,6 +242,7 @@ void control_bus_is_up(struct control *control)
 {
     if (!control->hub || control->channels == 0)
         return;
+    control->sure_ms = loop_now_ms(control->hub->loop) + CONTROL_SURE_MS;
     map_each(&control->nodes, hear_again, control);
     on_pulse(&control->pulse);
 }
@@ -253,16 +261,29 @@ void control_each_node(struct control *control,
 
 /* Hearing. */
 
+static void tell(struct worker *worker, struct message *message)
+{
+    struct control_command *command = memory_zeroed(1, sizeof(*command));
+
+    command->command.kind = COMMAND_CONTROL;
+    command->command.worker = worker;
+    command->message = message_ref(message);
+    inbox_post(&worker->inbox, &command->command.item);
+}
+
 static void tell_workers(struct hub *hub, struct message *message)
 {
-    for (unsigned i = 0; i < hub->worker_count; i++) {
-        struct control_command *command = memory_zeroed(1, sizeof(*command));
+    for (unsigned i = 0; i < hub->worker_count; i++)
+        tell(hub->workers[i], message);
+}
 
-        command->command.kind = COMMAND_CONTROL;
-        command->command.worker = hub->workers[i];
-        command->message = message_ref(message);
-        inbox_post(&hub->workers[i]->inbox, &command->command.item);
-    }
+/* A session's name says whose it is. */
+static void tell_worker_of(struct hub *hub, const char *session, struct message *message)
+{
+    unsigned worker = emulation_worker_of(text_of(session));
+
+    if (worker < hub->worker_count)
+        tell(hub->workers[worker], message);
 }
 
 static void obey(struct control *control, const Carillon__Control__Control *act,
@@ -279,11 +300,41 @@ static void obey(struct control *control, const Carillon__Control__Control *act,
     case CARILLON__CONTROL__CONTROL__ACT_FOUND:
         control_survey_found(control, act->found);
         break;
+    case CARILLON__CONTROL__CONTROL__ACT_EMULATE:
+        tell_worker_of(control->hub, act->emulate->session, message);
+        break;
     case CARILLON__CONTROL__CONTROL__ACT__NOT_SET:
         break; /* of a newer gateway */
     default:
         tell_workers(control->hub, message);
     }
+}
+
+static bool is_gone(const struct control *control, uint64_t node)
+{
+    if (node == 0)
+        return true;
+    return control->hub && node != control->id && control->sure_ms > 0 &&
+           loop_now_ms(control->hub->loop) >= control->sure_ms && !find_node(control, node);
+}
+
+void control_send_to_node(struct control *control, uint64_t node, struct control_sending *sending,
+                          Carillon__Control__Control *act)
+{
+    if (is_gone(control, node)) {
+        sending->sent(sending, UV_ENOENT);
+        return;
+    }
+    if (node != control->id || !control->hub) {
+        send_to(control, node, sending, act);
+        return;
+    }
+
+    struct message *message = write_act(control, node, act);
+
+    obey(control, act, message);
+    message_unref(message);
+    sending->sent(sending, 0);
 }
 
 bool control_receive(struct control *control, struct message *message)

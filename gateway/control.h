@@ -21,6 +21,7 @@
 #include "proto/control.pb-c.h"
 
 #define CONTROL_HERE_MS       3000  /* between two words of being there */
+#define CONTROL_SURE_MS       6000  /* after which all that are there have said so */
 #define CONTROL_GONE_MS       10000 /* without one, a gateway is not there any more */
 #define CONTROL_FOUND_MS      1000  /* for all to answer a survey */
 #define CONTROL_NODES_LIMIT   1024
@@ -49,6 +50,7 @@ struct control {
     uint64_t id;     /* of this gateway */
     const char *name;
     uint64_t since_ms;
+    uint64_t sure_ms; /* from then on all that are there have been heard; 0: the bus was never up */
     unsigned channels; /* that it has subscribed: none on a bus that does not carry such messages */
     uint64_t heard;    /* messages */
     struct map nodes;  /* the others, struct control_node */
@@ -103,9 +105,11 @@ void control_bus_is_up(struct control *control);
 void control_send(struct control *control, struct control_sending *sending,
                   Carillon__Control__Control *act);
 
-/* The same to one gateway. */
-void control_send_to(struct control *control, uint64_t node, struct control_sending *sending,
-                     Carillon__Control__Control *act);
+/* The same to one, which may be this one, to which it goes without the bus. UV_ENOENT where nobody
+ * of that id is there; that is known a while after the bus has come up, and until then it is sent
+ * to whoever may be there. */
+void control_send_to_node(struct control *control, uint64_t node, struct control_sending *sending,
+                          Carillon__Control__Control *act);
 
 /* True for a message of the control channels, which it takes care of. */
 bool control_receive(struct control *control, struct message *message);

@@ -143,6 +143,7 @@ static int load_certificates(struct gateway *gateway)
 static int start_worker(struct gateway *gateway, unsigned index, struct entrance entrances[2])
 {
     struct worker_means means = {
+        .node = gateway->id,
         .tls = gateway->certificates.context,
         .settings = gateway->settings,
         .admission = &gateway->admission,

@@ -134,16 +134,18 @@ bool handshake_is_origin_pattern(const char *text)
     return host[0] != '\0' && !strpbrk(host, "/*?#@ \t");
 }
 
-static bool is_allowed(const struct http_request *request, const struct option_list *allowed,
-                       const struct asked *asked)
+bool handshake_allows_origin(const struct http_request *request,
+                             const struct option_list *allowed_origins,
+                             const struct forwarded *forwarded, bool is_tls)
 {
+    struct asked asked = what_was_asked(request, forwarded, is_tls);
     size_t count = http_request_header_count(request, "origin");
     const char *origin = http_request_header(request, "origin");
 
     if (count == 0)
         return true;
-    for (size_t i = 0; origin && i < allowed->count; i++) {
-        if (matches(allowed->items[i], origin, asked))
+    for (size_t i = 0; origin && i < allowed_origins->count; i++) {
+        if (matches(allowed_origins->items[i], origin, &asked))
             return true;
     }
     return false;
@@ -152,7 +154,6 @@ static bool is_allowed(const struct http_request *request, const struct option_l
 int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
                     const struct forwarded *forwarded, bool is_tls, const char **message)
 {
-    struct asked asked = what_was_asked(request, forwarded, is_tls);
     const char *host = http_request_header(request, "host");
     const char *version = http_request_header(request, "sec-websocket-version");
     const char *key = http_request_header(request, "sec-websocket-key");
@@ -184,7 +185,7 @@ int handshake_check(const struct http_request *request, const struct option_list
     if (!key || !is_key(key))
         return 400;
     *message = "this page's origin may not connect";
-    if (!is_allowed(request, allowed_origins, &asked))
+    if (!handshake_allows_origin(request, allowed_origins, forwarded, is_tls))
         return 403;
     return 101;
 }

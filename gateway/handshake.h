@@ -14,6 +14,11 @@
 /* True for what may stand in a list of allowed origins, as handshake_check reads it. */
 bool handshake_is_origin_pattern(const char *text);
 
+/* True if a page of the request's Origin, or none, may connect; as handshake_check says. */
+bool handshake_allows_origin(const struct http_request *request,
+                             const struct option_list *allowed_origins,
+                             const struct forwarded *forwarded, bool is_tls);
+
 /*
  * Checks a request that asks for an upgrade against every rule of §4.2.1, and its Origin against
  * `allowed_origins`: each item is `*`, `same` (the host that was asked for, and the scheme where it

@@ -9,13 +9,24 @@
 #include "gateway/base_path.h"
 #include "gateway/client.h"
 #include "gateway/handshake.h"
+#include "gateway/http_fallback.h"
 #include "gateway/plain.h"
 
 #define OUTSIDE "" /* a path that nothing lies at */
 
+static size_t body_limit(void *context, const struct http_request *request)
+{
+    const struct http_phase *http = context;
+    const struct config *config = &http->sessions->settings->config;
+    const char *path = base_path_strip(config->base_path, request->path);
+
+    return path ? http_fallback_body_limit(config, path) : 0;
+}
+
 struct http_phase *http_phase_create(const struct session_host *sessions,
                                      const struct status *status, bool is_tls,
-                                     const struct sockaddr_storage *proxy)
+                                     const struct sockaddr_storage *proxy,
+                                     void (*resumed)(struct http_exchange *exchange), void *owner)
 {
     struct http_phase *http = memory_zeroed(1, sizeof(*http));
 
@@ -27,7 +38,10 @@ struct http_phase *http_phase_create(const struct session_host *sessions,
         http->proxied = memory_zeroed(1, sizeof(*http->proxied));
         http->proxied->peer = *proxy;
     }
+    http->owner = owner;
     http_exchange_init(&http->exchange, sessions->settings->config.max_header_size);
+    http->exchange.resumed = resumed;
+    http_request_reader_allow_bodies(http->exchange.reader, body_limit, http);
     return http;
 }
 
@@ -38,6 +52,7 @@ void http_phase_destroy(struct http_phase *http)
     http_exchange_deinit(&http->exchange);
     buffer_deinit(&http->accept);
     buffer_deinit(&http->early);
+    buffer_deinit(&http->connect);
     buffer_deinit(&http->kept);
     memory_free(http->proxied);
     memory_free(http);
@@ -76,8 +91,7 @@ static bool is_named(const struct option_list *names, const char *name)
     return false;
 }
 
-/* For the application's backend. */
-static void keep_headers(struct http_phase *http, const struct http_request *request)
+void http_phase_keep_headers(struct http_phase *http, const struct http_request *request)
 {
     const struct option_list *names = &http->sessions->settings->config.proxy_header;
 
@@ -103,7 +117,7 @@ static void accept_client(struct http_phase *http, const struct http_request *re
                        (http_query_value(request->query, "format", format, sizeof(format)) >= 0 &&
                         strcmp(format, "protobuf") == 0);
 
-    keep_headers(http, request);
+    http_phase_keep_headers(http, request);
     http->is_client = true;
     http->transport = is_protobuf ? TRANSPORT_WEBSOCKET_PROTOBUF : TRANSPORT_WEBSOCKET_JSON;
     handshake_append_accept(request, is_subprotocol ? CLIENT_SUBPROTOCOL : NULL, &http->accept);
@@ -116,6 +130,10 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
     bool wants_upgrade = http_request_header_has_token(request, "upgrade", "websocket");
     const char *message = NULL;
 
+    if (!wants_upgrade && http_fallback_serves(request->path)) {
+        metric_add(&http->sessions->stats->http_requests, 1);
+        return http_fallback_respond(http, request, read_forwarded(http, request), output);
+    }
     if (!wants_upgrade && strcmp(request->path, "/ws") != 0) {
         metric_add(&http->sessions->stats->http_requests, 1);
         site_respond(settings, http->status, request, output);
@@ -183,16 +201,27 @@ static bool is_secure(struct http_phase *http, const struct http_request *reques
     return http->is_tls;
 }
 
+static size_t write_demand(char *line, size_t limit, uint64_t time_ms)
+{
+    return (size_t)snprintf(line, limit, "Strict-Transport-Security: max-age=%llu\r\n",
+                            (unsigned long long)time_ms / 1000);
+}
+
 void http_phase_demand_tls(struct buffer *output, size_t start, uint64_t time_ms)
 {
     char line[80];
 
-    if (time_ms == 0)
-        return;
+    if (time_ms > 0)
+        http_response_insert(output, start, line, write_demand(line, sizeof(line), time_ms));
+}
 
-    int size = snprintf(line, sizeof(line), "Strict-Transport-Security: max-age=%llu\r\n",
-                        (unsigned long long)time_ms / 1000);
-    http_response_insert(output, start, line, (size_t)size);
+void http_phase_append_demand(const struct http_phase *http, struct buffer *headers)
+{
+    uint64_t time_ms = http->sessions->settings->config.hsts_ms;
+    char line[80];
+
+    if (http->is_secure && time_ms > 0)
+        buffer_append(headers, line, write_demand(line, sizeof(line), time_ms));
 }
 
 static enum http_verdict respond(void *context, const struct http_request *request,
@@ -201,12 +230,14 @@ static enum http_verdict respond(void *context, const struct http_request *reque
     struct http_phase *http = context;
     uint64_t hsts_ms = http->sessions->settings->config.hsts_ms;
     size_t start = output->size;
-    enum http_verdict verdict = answer(http, request, output);
 
     http->is_secure = is_secure(http, request);
+
+    enum http_verdict verdict = answer(http, request, output);
+
     if (http->is_secure && verdict == HTTP_TAKEN)
         http_phase_demand_tls(&http->accept, 0, hsts_ms);
-    else if (http->is_secure)
+    else if (http->is_secure && verdict == HTTP_ANSWERED)
         http_phase_demand_tls(output, start, hsts_ms);
     return verdict;
 }

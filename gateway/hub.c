@@ -16,6 +16,7 @@
 #include "common/memory.h"
 #include "gateway/ask.h"
 #include "gateway/census.h"
+#include "gateway/emulation.h"
 #include "gateway/hook.h"
 
 struct hub_channel {
@@ -292,6 +293,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         return;
     case COMMAND_HOOK:
         hook_put(container_of(command, struct hook_command, command), hub->backend);
+        return;
+    case COMMAND_EMULATE:
+        emulation_put(container_of(command, struct emulation_command, command), &hub->control);
         return;
     case COMMAND_PRESENCE:
         note_presence(hub, container_of(command, struct presence_command, command));

@@ -49,6 +49,7 @@ struct session_host {
     struct worker_stats *stats;
     struct loop *loop;
     struct flow publishes; /* to the hub; it takes them */
+    uint64_t node;         /* this gateway, among all (control.h) */
 };
 
 struct session_protocol {
@@ -64,6 +65,10 @@ struct session_protocol {
     void (*ping)(struct session *session);
     /* The close code for a client that does not answer; 0: its connection ends without one. */
     uint16_t silence_code;
+    /* What is sent at the end of a stream, where a WebSocket has its close frame; NULL for a
+     * protocol without streams. */
+    void (*say_farewell)(struct session *session, uint16_t code, const char *reason,
+                         struct buffer *output);
     /* What the protocol calls a close code of ours, and the reason to give with it. NULL: that. */
     uint16_t (*close_code)(uint16_t code, const char **reason);
 };

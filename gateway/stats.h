@@ -18,6 +18,7 @@
 struct worker_stats {
     struct metric connections;        /* open now, in any state */
     struct metric websockets;         /* open now, handshake done */
+    struct metric streams;            /* open now, in place of WebSockets */
     struct metric accepted;           /* connections ever */
     struct metric refused_full;       /* by --max-connections */
     struct metric refused_address;    /* by --max-connections-per-address */

@@ -12,6 +12,7 @@
 #include "gateway/ask.h"
 #include "gateway/census.h"
 #include "gateway/client.h"
+#include "gateway/emulation.h"
 #include "gateway/hook.h"
 #include "gateway/wires.h"
 
@@ -216,6 +217,9 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     case COMMAND_HOOKED:
         hook_deliver(container_of(command, struct hook_command, command));
         return;
+    case COMMAND_EMULATED:
+        emulation_deliver(container_of(command, struct emulation_command, command));
+        return;
     case COMMAND_SETTLED:
         channel_flush_all(&channels->dirty);
         connections_dismiss(&worker->connections, &worker->settling);
@@ -223,6 +227,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         break;
     case COMMAND_GO_ON:
         connections_go_on(&worker->connections);
+        client_streams_go_on(&worker->connections.sessions);
         break;
     case COMMAND_OVERRUN:
         metric_add(&worker->stats.overruns, 1);
@@ -332,6 +337,7 @@ static void init_host(struct worker *worker, const struct worker_means *means)
         .settings = settings_ref(means->settings),
         .stats = &worker->stats,
         .loop = &worker->loop,
+        .node = means->node,
     };
     host->sessions.status = means->status;
     channels_init(&host->sessions.channels, &wires_sink, worker, means->hub, &worker->stats);

@@ -34,6 +34,7 @@ struct worker {
 
 /* What a worker is given; sockets are bound, and the worker's from the start on. */
 struct worker_means {
+    uint64_t node;           /* the gateway, among all */
     int socket;              /* negative: no listener without TLS */
     int tls_socket;          /* negative: none with TLS */
     struct tls_context *tls; /* NULL where there is no TLS */

@@ -11,7 +11,7 @@ import { ready } from "../lib/cluster.js";
 import { CommandClient } from "../lib/command_client.js";
 import { start } from "../lib/gateway.js";
 import { Relay } from "../lib/relay.js";
-import { FORMATS, leaveAll, SdkClient } from "../lib/sdk.js";
+import { leaveAll, SdkClient, SOCKETS, STREAMS } from "../lib/sdk.js";
 import { until } from "../lib/wait.js";
 
 const ALL = { recoverable: true, positioned: true, joinLeave: true };
@@ -37,7 +37,8 @@ function* edits(count) {
   }
 }
 
-function describeOn(Bus, size, format) {
+// `way`: how to speak, as in sdk.js. What has to be posted goes to the gateway that has not the stream.
+function describeOn(Bus, size, way) {
   let bus;
   let gateways;
   let near;
@@ -57,7 +58,7 @@ function describeOn(Bus, size, format) {
 
   // One client on either gateway, subscribed.
   async function pair(channel, options) {
-    const people = [await SdkClient.open(near, { format }), await SdkClient.open(far, { format })];
+    const people = [await SdkClient.open(near, { ...way, posts: far }), await SdkClient.open(far, { ...way, posts: near })];
     const subscriptions = people.map((person) => person.subscribe(channel, options));
     await Promise.all(subscriptions.map((subscription) => subscription.isOn()));
     return { people, subscriptions };
@@ -124,7 +125,7 @@ function describeOn(Bus, size, format) {
   it("says who is there, how many, and who comes and goes", async () => {
     const { people, subscriptions } = await pair("presence", ALL);
     const [ada] = subscriptions;
-    const cyd = await SdkClient.open(far, { format });
+    const cyd = await SdkClient.open(far, { ...way, posts: near });
     const ids = [...people, cyd].map(({ welcome }) => welcome.client);
     const present = async () => Object.keys((await ada.sdk.presence()).clients).sort();
     const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -144,7 +145,7 @@ function describeOn(Bus, size, format) {
 
   it("tells nobody of comings and goings who did not ask", async () => {
     const { people, subscriptions } = await pair("quiet", {});
-    const cyd = await SdkClient.open(far, { format });
+    const cyd = await SdkClient.open(far, { ...way, posts: near });
 
     await cyd.subscribe("quiet", ALL).isOn();
     await subscriptions[0].publish("end");
@@ -185,8 +186,8 @@ function describeOn(Bus, size, format) {
 
   it("gives exactly what was missed, on the same gateway and on another", async () => {
     const relay = await Relay.start(far.port);
-    const ada = await SdkClient.open(near, { format });
-    const ben = await SdkClient.open(relay, { format });
+    const ada = await SdkClient.open(near, { ...way, posts: far });
+    const ben = await SdkClient.open(relay, way);
     const [talk, ear] = [ada, ben].map((person) => person.subscribe("recovery", ALL));
     const said = [];
     const say = async (data) => {
@@ -235,7 +236,7 @@ function describeOn(Bus, size, format) {
 
     await subscriptions[0].publish("here");
     await subscriptions[1].heard(1); // at the far gateway, too
-    const cyd = await SdkClient.open(far, { format });
+    const cyd = await SdkClient.open(far, { ...way, posts: near });
     const room = cyd.subscribe("elsewhere", { ...ALL, since });
     await room.isOn();
     const [{ wasRecovering, recovered, streamPosition }] = room.beginnings;
@@ -248,7 +249,7 @@ function describeOn(Bus, size, format) {
   });
 
   it("answers commands that come in one batch, each", async () => {
-    const ada = await SdkClient.open(near, { format });
+    const ada = await SdkClient.open(near, { ...way, posts: far });
     const room = ada.subscribe("batch");
     await room.isOn();
 
@@ -271,7 +272,7 @@ function describeOn(Bus, size, format) {
   });
 
   it("says 104 to what nobody serves", async () => {
-    const ada = await SdkClient.open(near, { format });
+    const ada = await SdkClient.open(near, { ...way, posts: far });
 
     await assert.rejects(ada.sdk.rpc("anything", ada.encode({})), { code: 104 });
     await ada.sdk.send(ada.encode({})); // nobody hears it, and that is all
@@ -280,11 +281,12 @@ function describeOn(Bus, size, format) {
 }
 
 onEachBus(BUSES, (Bus) => {
-  for (const format of FORMATS) describe(`in ${format}, on one gateway`, () => describeOn(Bus, 1, format));
+  for (const [name, way] of Object.entries(SOCKETS)) describe(`${name}, on one gateway`, () => describeOn(Bus, 1, way));
 });
 
 onEachBus(SHARED_BUSES, (Bus) => {
-  for (const format of FORMATS) describe(`in ${format}, on two gateways`, () => describeOn(Bus, 2, format));
+  for (const [name, way] of Object.entries({ ...SOCKETS, ...STREAMS }))
+    describe(`${name}, on two gateways`, () => describeOn(Bus, 2, way));
 });
 
 describe("on one channel", () => {

@@ -13,9 +13,18 @@ import { Centrifuge as ProtobufCentrifuge } from "centrifuge/build/protobuf";
 import { WebSocket } from "ws";
 
 import { PATH } from "./command_client.js";
+import { EventSource } from "./event_source.js";
 import { until, within } from "./wait.js";
 
 export const FORMATS = ["json", "protobuf"];
+
+// The same as options of a client, by a name for each.
+export const SOCKETS = { json: {}, protobuf: { format: "protobuf" } };
+export const STREAMS = {
+  "json over HTTP": { transport: "http_stream" },
+  "protobuf over HTTP": { transport: "http_stream", format: "protobuf" },
+  "json in events": { transport: "sse" },
+};
 
 const SOON = { minReconnectDelay: 20, maxReconnectDelay: 200 };
 const SUBSCRIPTION_SOON = { minResubscribeDelay: 20, maxResubscribeDelay: 200 };
@@ -24,12 +33,21 @@ export class SdkClient {
   disconnections = []; // { code, reason }, those after which it comes back among them
   errors = [];
 
-  // `port`: of a relay, say, instead of the gateway's.
-  constructor({ port }, { format = "json", ...options } = {}) {
+  // `port`: of a relay, say, instead of the gateway's. `transport`: "http_stream" or "sse" for one without WebSocket,
+  // which posts what it says to `posts` (a gateway or a relay; the same by default).
+  constructor({ port }, { format = "json", transport, posts = { port }, ...options } = {}) {
     const Class = format === "protobuf" ? ProtobufCentrifuge : Centrifuge;
+    const endpoint = transport
+      ? [{ transport, endpoint: `http://127.0.0.1:${port}/connection/${transport}` }]
+      : `ws://127.0.0.1:${port}${PATH}`;
+    const means = {
+      websocket: WebSocket,
+      eventsource: EventSource,
+      emulationEndpoint: `http://127.0.0.1:${posts.port}/emulation`,
+    };
 
     this.isBinary = format === "protobuf";
-    this.sdk = new Class(`ws://127.0.0.1:${port}${PATH}`, { websocket: WebSocket, ...SOON, ...options });
+    this.sdk = new Class(endpoint, { ...means, ...SOON, ...options });
     this.sdk.on("error", ({ error }) => this.errors.push(error));
     this.sdk.on("connecting", ({ code, reason }) => code > 0 && this.disconnections.push({ code, reason }));
     this.disconnected = new Promise((resolve) => {

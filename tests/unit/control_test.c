@@ -246,19 +246,60 @@ static void act_reaches_the_workers_of_all(void **state)
     }
 }
 
-static void act_for_one_gateway_reaches_that_one(void **state)
+static int emulate(const char *session, uint64_t node)
 {
-    (void)state;
     Carillon__Control__Emulate emulate = CARILLON__CONTROL__EMULATE__INIT;
     Carillon__Control__Control act = CARILLON__CONTROL__CONTROL__INIT;
     struct control_sending sending = {.sent = on_sent};
 
+    emulate.session = (char *)session;
     act.act_case = CARILLON__CONTROL__CONTROL__ACT_EMULATE;
     act.emulate = &emulate;
-    control_send_to(&places[0].hub.control, 2, &sending, &act);
+    heard.sent = 0;
+    control_send_to_node(&places[0].hub.control, node, &sending, &act);
     go_on();
+    assert_int_equal(heard.sent, 1);
+    return heard.error;
+}
+
+static void act_for_one_gateway_reaches_that_one(void **state)
+{
+    (void)state;
+    assert_int_equal(emulate("0-secret", 2), 0);
     assert_int_equal(places[0].acts, 0);
     assert_int_equal(places[1].acts, 1);
+    assert_string_equal(places[1].act->emulate->session, "0-secret");
+}
+
+static void act_for_this_gateway_needs_no_bus(void **state)
+{
+    (void)state;
+    places[0].hub.bus = NULL;
+    assert_int_equal(emulate("0-secret", 1), 0);
+    places[0].hub.bus = bus;
+    assert_int_equal(places[0].acts, 1);
+    assert_int_equal(places[1].acts, 0);
+}
+
+static void act_for_a_gateway_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(emulate("0-secret", 0), UV_ENOENT);
+    assert_int_equal(emulate("0-secret", 77), 0); /* it may not have been heard yet */
+    places[0].hub.control.sure_ms = 1; /* all that are there have been heard by now */
+    assert_int_equal(emulate("0-secret", 77), UV_ENOENT);
+    assert_int_equal(places[0].acts + places[1].acts, 0);
+}
+
+static void session_of_no_worker_is_nobodys(void **state)
+{
+    static const char *const names[] = {"64-secret", "-secret", "secret", "0",
+                                        "99999999999999999-x"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_int_equal(emulate(names[i], 2), 0);
+    assert_int_equal(places[0].acts + places[1].acts, 0);
 }
 
 static void act_is_refused_where_the_bus_is_closed(void **state)
@@ -392,6 +433,9 @@ int main(void)
         WITH_GATEWAYS(gateway_that_leaves_is_forgotten),
         WITH_GATEWAYS(act_reaches_the_workers_of_all),
         WITH_GATEWAYS(act_for_one_gateway_reaches_that_one),
+        WITH_GATEWAYS(act_for_this_gateway_needs_no_bus),
+        WITH_GATEWAYS(act_for_a_gateway_that_is_not_there_is_refused),
+        WITH_GATEWAYS(session_of_no_worker_is_nobodys),
         WITH_GATEWAYS(act_is_refused_where_the_bus_is_closed),
         WITH_GATEWAYS(survey_adds_up_what_all_have),
         WITH_GATEWAYS(survey_goes_by_its_pattern),

@@ -37,7 +37,7 @@ static int make_phase(void **state)
     open_to_all(&settings.config);
     settings.namespaces = namespaces_create(&settings.config);
     sessions = (struct session_host){.settings = &settings, .stats = &stats};
-    http = http_phase_create(&sessions, &status, is_tls, proxy);
+    http = http_phase_create(&sessions, &status, is_tls, proxy, NULL, NULL);
     return 0;
 }
 

@@ -7,6 +7,8 @@ import { Haproxy, Nginx, missing } from "../lib/balancer.js";
 import { Client, closeClients } from "../lib/client.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
+import { StreamClient } from "../lib/stream_client.js";
+import { until } from "../lib/wait.js";
 
 const BALANCERS = [
   { title: "nginx", program: "nginx", Kind: Nginx },
@@ -62,6 +64,23 @@ for (const { title, program, Kind, options } of BALANCERS) {
         const spoofer = await Client.open(gateway, { ...CLIENT, headers: SPOOF });
         assert.equal(await addressInLog(gateway, spoofer), "127.0.0.7");
         assert.equal(await metric(gateway, "carillon_proxy_protocol_errors_total"), 0);
+      }));
+
+    it("clients without a WebSocket hear what is said at once, and are missed when they go", () =>
+      // HAProxy sees that somebody has gone when it sends something, which pings are.
+      withBalancer(["--ping-interval", "500ms"], async (gateway, balancer) => {
+        const streams = () => metric(gateway, "carillon_http_streams");
+        for (const transport of ["http_stream", "sse"]) {
+          const ann = await StreamClient.connect(balancer, { transport });
+          await ann.ask({ subscribe: { channel: "room" } });
+          for (let i = 0; i < 3; i++) {
+            await ann.ask({ publish: { channel: "room", data: `${transport} ${i}` } });
+            await ann.pushed(({ pub }) => pub?.data === `${transport} ${i}`);
+          }
+          assert.equal(await streams(), 1);
+          ann.destroy();
+          await until(async () => (await streams()) === 0, "the stream to be gone");
+        }
       }));
 
     it("each address has its own --max-connections-per-address", () =>

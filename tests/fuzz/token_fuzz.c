@@ -71,8 +71,12 @@ static void append_encoded(struct buffer *out, const void *bytes, size_t size)
 
     while (length > 0 && text[length - 1] == '=')
         length--;
-    for (size_t i = 0; i < length; i++)
-        text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '+')
+            text[i] = '-';
+        else if (text[i] == '/')
+            text[i] = '_';
+    }
     out->size += length;
 }
 

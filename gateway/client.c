@@ -147,13 +147,26 @@ struct actor client_actor(const struct client *client, struct text channel)
 
 /* When something is over. */
 
+/*
+ * What is over at `expires_at_s` by the clock of whoever said so ends after the leeway and the
+ * grace. The leeway: for so long the same token is let in, so that one that comes late in it would
+ * be sent away before it could ask for another, come back, and so on. The grace: SDKs ask at its
+ * end.
+ */
+static int64_t late_s(const struct client *client, int64_t expires_at_s)
+{
+    uint64_t leeway_ms = client_settings(client)->config.token_leeway_ms;
+
+    return expires_at_s + (int64_t)(leeway_ms / 1000) + CLIENT_EXPIRY_GRACE_S;
+}
+
 /* Where the backend refreshes clients it is asked as soon as that; else they may be late. */
 static int64_t end_s(const struct client *client)
 {
     if (client->expires_at_s == 0 || client_is_refreshing(client))
         return INT64_MAX;
-    return client->expires_at_s +
-           (client_has_hook(client, HOOK_REFRESH) ? 0 : CLIENT_EXPIRY_GRACE_S);
+    return client_has_hook(client, HOOK_REFRESH) ? client->expires_at_s
+                                                 : late_s(client, client->expires_at_s);
 }
 
 struct expiry {
@@ -168,7 +181,7 @@ static void expire(struct map_entry *entry, void *context)
     struct client_subscription *subscription =
         container_of(entry, struct client_subscription, entry);
     struct expiry *expiry = context;
-    int64_t end_s = subscription->expires_at_s + CLIENT_EXPIRY_GRACE_S;
+    int64_t end_s = late_s(subscription->client, subscription->expires_at_s);
 
     if (subscription->expires_at_s == 0)
         return;

@@ -1,5 +1,7 @@
 /* Who comes to a channel and goes, and how the bus and those who listen are told; by the rules of
  * the channel's namespace, and what the application says otherwise. */
+#include <string.h>
+
 #include "gateway/client_inside.h"
 
 static void apply(const struct client_subscription *subscription, enum token_override what,
@@ -89,6 +91,40 @@ void client_subscription_arrive(struct client_subscription *subscription)
         subscription->is_announced = true;
         announce(subscription, MESSAGE_JOIN);
     }
+}
+
+/* Takes the info of a token or of the backend; false: it says none, or the same. */
+static bool replace(char **info, struct token_claims *claims)
+{
+    if (!claims->info || (*info && strcmp(*info, claims->info) == 0))
+        return false;
+    memory_free(*info);
+    *info = claims->info;
+    claims->info = NULL;
+    return true;
+}
+
+static void tell_again(struct map_entry *entry, void *context)
+{
+    const struct client_subscription *subscription =
+        container_of(entry, struct client_subscription, entry);
+
+    (void)context;
+    if (subscription->is_present)
+        tell_bus(subscription, true);
+}
+
+void client_take_info(struct client *client, struct token_claims *claims)
+{
+    if (replace(&client->info, claims))
+        map_each(&client->subscriptions, tell_again, NULL);
+}
+
+void client_subscription_take_info(struct client_subscription *subscription,
+                                   struct token_claims *claims)
+{
+    if (replace(&subscription->info, claims))
+        tell_again(&subscription->entry, NULL);
 }
 
 void client_subscription_depart(const struct client_subscription *subscription)

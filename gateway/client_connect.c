@@ -227,6 +227,8 @@ void client_refresh(struct client *client, uint32_t id, const struct client_toke
         if (result.expires)
             result.ttl_s = client_ttl_s(claims.expires_at_s);
         client->expires_at_s = claims.expires_at_s;
+        client_keep_meta(client, &claims);
+        client_take_info(client, &claims);
         client_await_expiry(client);
         client_write_refreshed(client_replies(client), client_format(client), id, &result);
         client_send(client);

@@ -268,11 +268,7 @@ static void refresh(struct client *client, struct hook_answer *answer)
         client_disconnect(client, CLIENT_DISCONNECT_EXPIRED);
         return;
     }
-    if (answer->claims.info) {
-        memory_free(client->info);
-        client->info = answer->claims.info;
-        answer->claims.info = NULL;
-    }
+    client_take_info(client, &answer->claims);
 }
 
 static void on_refresh(struct hook_command *command)

@@ -15,7 +15,8 @@
 
 #define CLIENT_ID_SIZE 36
 
-/* After its time a connection or a subscription may still be refreshed for so long. */
+/* After its time a connection or a subscription may still be refreshed for so long: SDKs ask at its
+ * end, and again where the answer is late. */
 #define CLIENT_EXPIRY_GRACE_S 25
 
 enum client_stage {
@@ -255,6 +256,12 @@ void client_subscription_override(struct client_subscription *subscription,
 
 /* It is there: the bus is told, and those who listen to joins, as the rules say. */
 void client_subscription_arrive(struct client_subscription *subscription);
+
+/* What is refreshed may have another info from then on: who asks for presence sees it, and so does
+ * who hears what the client publishes. One that is not given stays. The info is taken over. */
+void client_take_info(struct client *client, struct token_claims *claims);
+void client_subscription_take_info(struct client_subscription *subscription,
+                                   struct token_claims *claims);
 
 /* Those who were told so are told that it has gone. */
 void client_subscription_depart(const struct client_subscription *subscription);

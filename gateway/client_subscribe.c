@@ -486,6 +486,7 @@ void client_sub_refresh(struct client *client, uint32_t id,
         bool expires = claims.expires_at_s > 0;
 
         subscription->expires_at_s = claims.expires_at_s;
+        client_subscription_take_info(subscription, &claims);
         client_await_expiry(client);
         client_write_sub_refreshed(client_replies(client), client_format(client), id, expires,
                                    expires ? client_ttl_s(claims.expires_at_s) : 0);

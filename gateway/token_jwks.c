@@ -134,8 +134,8 @@ static const char *read_ed25519(const json_t *jwk, struct token_key *key)
     if (is_read)
         key->public_key = make_point("ED25519", NULL, x.data, x.size);
     memory_free(x.data);
-    key->kind = TOKEN_KEY_ED25519;
-    return key->public_key ? NULL : "its x is not base64url of 32 bytes";
+    return key->public_key ? token_key_classify(key->public_key, &key->kind)
+                           : "its x is not base64url of 32 bytes";
 }
 
 /* A string member, or "" where it is none. */

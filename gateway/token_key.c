@@ -155,6 +155,43 @@ static bool is_sound(EVP_PKEY *public_key)
     return is_sound;
 }
 
+/*
+ * The points of Ed25519 whose order divides 8, by their y, little-endian, of which two are not
+ * reduced (RFC 8032 §5.1.3). A public key is none of them but by somebody's will: under one of
+ * these anybody can sign, one text of eight or all, and OpenSSL's own check lets them pass.
+ */
+static bool is_of_small_order(const EVP_PKEY *public_key)
+{
+#define THIRTY_OF(byte)                                                                            \
+    byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte,      \
+        byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte
+    static const unsigned char points[][32] = {
+        {0},
+        {1},
+        {0xec, THIRTY_OF(0xff), 0x7f},
+        {0xed, THIRTY_OF(0xff), 0x7f},
+        {0xee, THIRTY_OF(0xff), 0x7f},
+        {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4,
+         0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+         0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+        {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b,
+         0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+         0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+    };
+#undef THIRTY_OF
+    unsigned char point[32];
+    size_t size = sizeof(point);
+
+    if (EVP_PKEY_get_raw_public_key(public_key, point, &size) != 1 || size != sizeof(point))
+        return true;
+    point[31] &= 0x7f; /* the sign of x */
+    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+        if (memcmp(point, points[i], sizeof(point)) == 0)
+            return true;
+    }
+    return false;
+}
+
 const char *token_key_classify(EVP_PKEY *public_key, enum token_key_kind *kind)
 {
     const char *problem = NULL;
@@ -168,7 +205,7 @@ const char *token_key_classify(EVP_PKEY *public_key, enum token_key_kind *kind)
         break;
     case EVP_PKEY_ED25519:
         *kind = TOKEN_KEY_ED25519;
-        return NULL;
+        return is_of_small_order(public_key) ? "not a sound key" : NULL;
     default:
         return "neither RSA nor EC nor Ed25519";
     }

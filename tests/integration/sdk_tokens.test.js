@@ -16,7 +16,8 @@ import { FORMATS, leaveAll, SdkClient } from "../lib/sdk.js";
 import { assemble, inSeconds, TokenKeys } from "../lib/tokens.js";
 import { until } from "../lib/wait.js";
 
-const GRACE_S = 25; // after its time, in which a token may still be refreshed
+const LEEWAY_S = 60; // of clocks, in which a token is still let in after its time
+const GRACE_S = 25; // and after that may still be refreshed
 
 describe("tokens", () => {
   let keys;
@@ -25,7 +26,7 @@ describe("tokens", () => {
   before(async () => {
     keys = await TokenKeys.create();
     // The long timeout is that of another use of the same timer, which must not be what an end comes from.
-    const times = ["--token-leeway", "60s", "--handshake-timeout", "60s"];
+    const times = ["--token-leeway", `${LEEWAY_S}s`, "--handshake-timeout", "60s"];
     gateway = await start({ args: [...keys.args, "--message-rate", "0", ...times] });
     token = (...args) => keys.token(...args);
   });
@@ -128,8 +129,46 @@ describe("tokens", () => {
   });
 
   it("that nobody refreshes ends the connection with 3005", async () => {
-    const client = await CommandClient.connect(gateway, { token: token("ann", { exp: inSeconds(-GRACE_S + 1) }) });
+    const client = await CommandClient.connect(gateway, { token: token("ann", { expire_at: inSeconds(1 - GRACE_S - LEEWAY_S) }) });
     assert.deepEqual(await client.closed, { code: 3005, reason: "connection expired" });
+  });
+
+  it("that comes late in the leeway has time to be refreshed", async () => {
+    const late = await CommandClient.connect(gateway, { token: token("ann", { exp: inSeconds(-LEEWAY_S + 5) }) });
+    const later = await CommandClient.connect(gateway, {
+      token: token("ben", { expire_at: inSeconds(3 - GRACE_S - LEEWAY_S) }),
+    });
+
+    assert.deepEqual([late.welcome.connect.expires, late.welcome.connect.ttl], [true, 1]);
+    assert.equal((await later.closed).code, 3005); // a while after the late one has come
+    assert.ok((await late.ask({ refresh: { token: token("ann", { exp: inSeconds(60) }) } })).refresh.ttl > 50);
+    late.destroy();
+  });
+
+  it("that is refreshed says who a client is from then on", async () => {
+    const ann = await CommandClient.connect(gateway, { token: token("ann", { info: { mood: 1 } }) });
+    const channel = "$mood";
+    const seat = (claims) => token("ann", { channel, ...claims });
+    const seen = async () => Object.values((await ann.ask({ presence: { channel } })).presence.presence)[0];
+    const becomes = (conn_info, chan_info) =>
+      until(
+        async () => JSON.stringify([(await seen()).conn_info, (await seen()).chan_info]) === JSON.stringify([conn_info, chan_info]),
+        `presence to say ${JSON.stringify([conn_info, chan_info])}`,
+      );
+
+    await ann.ask({ subscribe: { channel, token: seat({ info: { row: 1 } }) } });
+    await becomes({ mood: 1 }, { row: 1 });
+    await ann.ask({ refresh: { token: token("ann", { info: { mood: 2 } }) } });
+    await becomes({ mood: 2 }, { row: 1 });
+    await ann.ask({ sub_refresh: { channel, token: seat({ info: { row: 2 } }) } });
+    await becomes({ mood: 2 }, { row: 2 });
+    await ann.ask({ refresh: { token: token("ann") } }); // which says nothing of it
+    await ann.ask({ sub_refresh: { channel, token: seat({ exp: inSeconds(60) }) } });
+    await ann.ask({ publish: { channel, data: "as I am" } });
+    const { pub } = await ann.pushed((push) => push.pub);
+    assert.deepEqual([pub.info.conn_info, pub.info.chan_info], [{ mood: 2 }, { row: 2 }]);
+    await becomes({ mood: 2 }, { row: 2 });
+    ann.destroy();
   });
 
   it("for a subscription opens a private channel to its bearer alone", async () => {
@@ -198,12 +237,12 @@ describe("tokens", () => {
 
   it("for a subscription is refreshed by sub_refresh, or ends it with 2501", async () => {
     const channel = "$short";
-    const sub = (exp) => token("ann", { channel, exp });
+    const sub = (expire_at) => token("ann", { channel, expire_at });
     const ann = await CommandClient.connect(gateway, { token: token("ann") });
     const ben = await CommandClient.connect(gateway, { token: token("ann") });
 
     for (const client of [ann, ben]) {
-      const { subscribe } = await client.ask({ subscribe: { channel, token: sub(inSeconds(-GRACE_S + 2)) } });
+      const { subscribe } = await client.ask({ subscribe: { channel, token: sub(inSeconds(2 - GRACE_S - LEEWAY_S)) } });
       assert.equal(subscribe.expires, true);
     }
     const { sub_refresh } = await ann.ask({ sub_refresh: { channel, token: sub(inSeconds(1000)) } });

@@ -39,9 +39,6 @@ export const BUSES = wanted([Local, Redis, Router]);
 // For gateways that share one.
 export const SHARED_BUSES = wanted([Redis, Router, RouterCluster]);
 
-// That keep what they have over their own death.
-export const LASTING_BUSES = wanted([Redis]);
-
 // Describes the same on each bus. They run beside each other, since most of the time a test waits for something.
 export function onEachBus(buses, body) {
   describe("on", { concurrency: buses.length || 1 }, () => {

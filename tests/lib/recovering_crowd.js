@@ -4,6 +4,7 @@
 //
 //     const crowd = await RecoveringCrowd.open({ ports, channels, count: 200, each: 3 });
 //     crowd.disturb(100);                // breaks so many connections a second
+//     await crowd.toldOf(places);        // until each was told to begin anew there
 //     await crowd.settle(places);        // until each is where its channels are: Map of channel → { epoch, offset }
 //     crowd.verdict(histories)           // channel → publications, from the first on
 
@@ -16,7 +17,7 @@ const DEADLINE_MS = 60_000;
 const LONGEST_PAUSE_MS = 1000;
 
 class Person {
-  rooms = new Map(); // channel → { epoch, offset, heard: [], isOn, recoveries }
+  rooms = new Map(); // channel → { epoch, begunIn, offset, heard: [], isOn, recoveries }
   #pauseMs = 20;
 
   constructor(crowd, channels) {
@@ -79,7 +80,7 @@ class Person {
     room.isOn = true;
     if (recovered) {
       room.recoveries++;
-      room.epoch = epoch;
+      room.epoch = epoch; // another one where a bus died; it goes on from the one before
       for (const publication of publications) this.#hear(room, publication);
       if (room.offset !== offset) this.crowd.problems.push(`recovered to ${room.offset}, told ${offset}`);
       return;
@@ -87,7 +88,7 @@ class Person {
     if (was_recovering) {
       this.crowd.restarts.push(`from ${room.epoch}/${room.offset} to ${epoch}/${offset}`);
     }
-    Object.assign(room, { isNew: false, epoch, offset, heard: [] });
+    Object.assign(room, { isNew: false, epoch, begunIn: epoch, offset, heard: [] });
   }
 
   #hear(room, { offset, data }) {
@@ -106,6 +107,13 @@ class Person {
       this.#subscribe(channel);
     }
   }
+}
+
+// The first of these [channel, room], beside where their channels are.
+function describe(rooms, places) {
+  return rooms
+    .slice(0, 3)
+    .map(([channel, { heard, ...room }]) => JSON.stringify([channel, room, places.get(channel)]));
 }
 
 export class RecoveringCrowd {
@@ -142,14 +150,23 @@ export class RecoveringCrowd {
     }, 1000 / aSecond);
   }
 
+  // Until everybody was told to begin anew, in the epochs of these places.
+  async toldOf(places) {
+    const untold = () =>
+      this.people.flatMap(({ rooms }) =>
+        [...rooms].filter(([channel, { begunIn }]) => begunIn !== places.get(channel).epoch),
+      );
+    const what = () => `${untold().length} to be told to begin anew: ${describe(untold(), places)}`;
+    await until(() => untold().length === 0, what, DEADLINE_MS);
+  }
+
   async settle(places) {
     clearInterval(this.disturbance);
     const isThere = ([channel, { isOn, offset, epoch }]) =>
       isOn && offset === places.get(channel).offset && epoch === places.get(channel).epoch;
     const missing = () => this.people.flatMap(({ rooms }) => [...rooms].filter((entry) => !isThere(entry)));
     const what = () => {
-      const some = missing().slice(0, 3);
-      const told = some.map(([channel, { heard, ...room }]) => JSON.stringify([channel, room, places.get(channel)]));
+      const told = describe(missing(), places);
       return `${missing().length} to be where their channel is: ${told}; ${this.problems.slice(0, 3)}`;
     };
     await until(() => missing().length === 0, what, DEADLINE_MS);

@@ -13,6 +13,7 @@
 //     keepsNothing     its death takes the history along, and people are told; epochOf shows that it is another one
 //     gathersGateways  nobody publishes after an outage before all who were there are back
 //     isReplicated     of its `routers` one may die
+//     forget()         where it can lose all that it keeps and live on
 
 import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
@@ -118,6 +119,11 @@ export class Redis {
   async kill() {
     this.child.kill("SIGKILL");
     await this.ended;
+  }
+
+  // Loses all that it keeps, and lives on.
+  forget() {
+    return this.command("FLUSHALL");
   }
 
   // Each way in which its connections with gateways can break.

@@ -353,6 +353,30 @@ static void key_that_is_broken_is_refused(void **state)
     EVP_PKEY_free(weak);
 }
 
+/* The neutral point and those that are it after a few steps, with either sign: each is a key under
+ * which R = 1, S = 0 signs every text, or every eighth. */
+static void key_of_small_order_is_refused(void **state)
+{
+    static const char *const points[] = {
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+        "7P_______________________________________38",
+        "7f_______________________________________38",
+        "7v________________________________________8",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+    };
+    char jwk[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+        snprintf(jwk, sizeof(jwk), "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%s\"}", points[i]);
+        expect_set_refused(jwk, "key 1: not a sound key");
+    }
+}
+
 static void set_that_is_none_is_refused(void **state)
 {
     static const char *const texts[][2] = {
@@ -388,6 +412,7 @@ int main(void)
         cmocka_unit_test(key_is_used_for_what_it_says),
         cmocka_unit_test(keys_of_unknown_kinds_are_passed_over),
         cmocka_unit_test(key_that_is_broken_is_refused),
+        cmocka_unit_test(key_of_small_order_is_refused),
         cmocka_unit_test(set_that_is_none_is_refused),
     };
 

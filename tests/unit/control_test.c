@@ -286,7 +286,7 @@ static void act_for_a_gateway_that_is_not_there_is_refused(void **state)
     (void)state;
     assert_int_equal(emulate("0-secret", 0), UV_ENOENT);
     assert_int_equal(emulate("0-secret", 77), 0); /* it may not have been heard yet */
-    places[0].hub.control.sure_ms = 1; /* all that are there have been heard by now */
+    places[0].hub.control.sure_ms = 1;            /* all that are there have been heard by now */
     assert_int_equal(emulate("0-secret", 77), UV_ENOENT);
     assert_int_equal(places[0].acts + places[1].acts, 0);
 }

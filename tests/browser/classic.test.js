@@ -1,12 +1,12 @@
 // Pages that know nothing of Carillon, as any tutorial has them.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { eventually, launchBrowser, openChat, openPage, say, texts } from "./support.js";
 
@@ -43,14 +43,14 @@ describe("classic pages", () => {
   before(async () => {
     gateway = await start();
     browser = await launchBrowser();
-    folder = await mkdtemp(path.join(tmpdir(), "carillon-seed-"));
+    folder = await temporaryDirectory("seed");
     await writeFile(path.join(folder, "chat.html"), seedPage(gateway.port));
     seedUrl = pathToFileURL(path.join(folder, "chat.html")).href;
   });
 
   after(async () => {
     await browser?.close();
-    await rm(folder, { recursive: true, force: true });
+    await removeDirectory(folder);
     await gateway?.stop();
   });
 

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { removeDirectory, temporaryDirectory as createDirectory } from "../lib/directory.js";
 
 export const TOP = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -28,8 +28,8 @@ export async function succeed(command, args, options) {
 }
 
 export async function temporaryDirectory() {
-  const path = await mkdtemp(join(tmpdir(), "carillon-deploy-"));
-  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+  const path = await createDirectory("deploy");
+  return { path, remove: () => removeDirectory(path) };
 }
 
 // Builds the package into `directory`; its path.

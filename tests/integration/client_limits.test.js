@@ -1,14 +1,14 @@
 // The limits that namespaces and answers have, in either protocol; and commands that cannot be done yet or not at all.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { apiFiles, call, token } from "../lib/api.js";
 import { Client } from "../lib/client.js";
 import { CommandClient } from "../lib/command_client.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 
 const OPEN = [
@@ -22,7 +22,7 @@ describe("the limits of a channel", () => {
   let directory;
   let gateway;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), "carillon-limits-"));
+    directory = await temporaryDirectory("limits");
     const config = join(directory, "gateway.conf");
     const sections = [
       ["[namespace short]", ...OPEN, "message-size = 100"],
@@ -33,7 +33,7 @@ describe("the limits of a channel", () => {
   });
   after(async () => {
     await gateway.stop();
-    await rm(directory, { recursive: true });
+    await removeDirectory(directory);
   });
 
   it("size: 106, and 1009 for plain clients", async () => {

@@ -3,14 +3,14 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, readFile, readdir, symlink, writeFile } from "node:fs/promises";
 import net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { spawnChild } from "../lib/children.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { until, within } from "../lib/wait.js";
 
 const TOP = fileURLToPath(new URL("../../", import.meta.url));
@@ -61,9 +61,9 @@ function start(options, settings) {
 describe("deploy/start", () => {
   let directory;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), "carillon-commands-"));
+    directory = await temporaryDirectory("commands");
   });
-  after(() => rm(directory, { recursive: true }));
+  after(() => removeDirectory(directory));
 
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
     it(`says where the page is, and ends cleanly with the gateway on ${signal}`, async () => {
@@ -124,8 +124,8 @@ describe("deploy/start", () => {
 // A machine on which no package is installed, for somebody who is not root: `programs` are scripts that stand before
 // those of the system. It goes with the test.
 async function poorMachine(test, programs = {}) {
-  const directory = await mkdtemp(join(tmpdir(), "carillon-machine-"));
-  test.after(() => rm(directory, { recursive: true }));
+  const directory = await temporaryDirectory("machine");
+  test.after(() => removeDirectory(directory));
   const scripts = { "dpkg-query": "exit 1", id: "echo 1000", ...programs };
 
   for (const name of await readdir("/usr/bin")) {

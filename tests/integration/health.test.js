@@ -1,12 +1,12 @@
 // `--health`, for supervisors that can only run a command.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { freePort } from "../lib/port.js";
 import { runToEnd } from "../lib/program.js";
@@ -48,8 +48,8 @@ describe("carillon-gateway --health", () => {
   });
 
   it("goes by environment and config file, as the gateway does", async (test) => {
-    const directory = await mkdtemp(join(tmpdir(), "carillon-health-"));
-    test.after(() => rm(directory, { recursive: true }));
+    const directory = await temporaryDirectory("health");
+    test.after(() => removeDirectory(directory));
     const file = join(directory, "gateway.conf");
     const address = `127.0.0.1:${gateway.adminPort}`;
     const command = [process.env.CARILLON_GATEWAY, "--health"];

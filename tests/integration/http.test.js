@@ -1,12 +1,12 @@
 // What the public port answers to HTTP: the handshake's refusals, the page, health.
 
 import assert from "node:assert/strict";
-import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { Bystanders } from "../lib/bystanders.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { RawClient, frame, request } from "../lib/raw_client.js";
@@ -20,7 +20,7 @@ let gateway;
 let bystanders;
 let webRoot;
 before(async () => {
-  webRoot = await mkdtemp(join(tmpdir(), "carillon-web-"));
+  webRoot = await temporaryDirectory("web");
   await mkdir(join(webRoot, "deep"));
   await writeFile(join(webRoot, "index.html"), "<!doctype html><title>page</title>");
   await writeFile(join(webRoot, "main.js"), "export {};");
@@ -34,7 +34,7 @@ before(async () => {
 after(async () => {
   bystanders.close();
   await gateway.stop();
-  await rm(webRoot, { recursive: true });
+  await removeDirectory(webRoot);
 });
 
 async function answer(text, port = gateway.port) {

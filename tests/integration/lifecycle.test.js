@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { BUSES, gatewaysOn, onEachBus } from "../lib/buses.js";
 import { spawnChild } from "../lib/children.js";
 import { Client, closeClients, openClients } from "../lib/client.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { WEB_ROOT, start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { RawClient, frame, request } from "../lib/raw_client.js";
@@ -80,7 +80,7 @@ describe("the command line", () => {
   });
 
   it("--check-config tells what is wrong in sections of the config file, too", async () => {
-    const directory = await mkdtemp(join(tmpdir(), "carillon-"));
+    const directory = await temporaryDirectory("config");
     const config = join(directory, "gateway.conf");
     const sections = ["[namespace chat]", "presense = on", "force-recovery = on", "[namespace chat]", "[room hall]"];
 
@@ -97,7 +97,7 @@ describe("the command line", () => {
         "[namespace chat] force-recovery: needs a history-size above 0",
       ],
     );
-    await rm(directory, { recursive: true });
+    await removeDirectory(directory);
   });
 
   it("--check-config says nothing of what is right, though the port is taken and the bus away", async () => {
@@ -232,7 +232,7 @@ onEachBus(BUSES, (Bus) => {
     // A gateway with this config file; `act` is given it and a function that rewrites the file, sends SIGHUP and
     // waits for a part of the log.
     async function reconfigured(text, act) {
-      const directory = await mkdtemp(join(tmpdir(), "carillon-reload-"));
+      const directory = await temporaryDirectory("reload");
       const config = join(directory, "gateway.conf");
       await writeFile(config, text);
       const gateway = await launch({ args: ["--config", config] });
@@ -245,11 +245,11 @@ onEachBus(BUSES, (Bus) => {
 
       await act(gateway, reload);
       await gateway.stop();
-      await rm(directory, { recursive: true });
+      await removeDirectory(directory);
     }
 
     it("reloads limits and the page, and keeps everybody", async () => {
-      const directory = await mkdtemp(join(tmpdir(), "carillon-reload-"));
+      const directory = await temporaryDirectory("reload");
       const config = join(directory, "gateway.conf");
       await writeFile(config, "message-rate = 1\nmessage-burst = 1\n");
       await writeFile(join(directory, "index.html"), "old");
@@ -273,7 +273,7 @@ onEachBus(BUSES, (Bus) => {
       await two.received(6);
       closeClients([one, two]);
       await gateway.stop();
-      await rm(directory, { recursive: true });
+      await removeDirectory(directory);
     });
 
     it("reloads the limit on connections and the log, for everybody", () =>

@@ -2,13 +2,13 @@
 // dashboards name what the programs show, and Prometheus' own tools have nothing to say against it.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { openClients, closeClients } from "../lib/client.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { PROMTOOL, promtool } from "../lib/promtool.js";
@@ -179,12 +179,12 @@ describe("the dashboard", () => {
       record: `query_${i}`,
       expr: expr.replaceAll("$__rate_interval", "1m").replaceAll("$instance", ".*"),
     }));
-    const directory = await mkdtemp(join(tmpdir(), "carillon-queries-"));
+    const directory = await temporaryDirectory("queries");
     const file = join(directory, "queries.yaml");
 
     await writeFile(file, JSON.stringify({ groups: [{ name: "queries", rules }] })); // which is YAML, too
     const { status, output } = promtool(["check", "rules", file]);
-    await rm(directory, { recursive: true });
+    await removeDirectory(directory);
     assert.equal(status, 0, output);
     assert.match(output, new RegExp(`${rules.length} rules found`));
   });

@@ -1,13 +1,15 @@
 // What tests/run prints of a test file, for which a file that fails in every way is run here.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { spawnChild } from "../lib/children.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { endOfLog } from "../lib/program.js";
 import { shorten } from "../lib/reporter.js";
 
@@ -34,7 +36,7 @@ describe("a suite that cannot start", () => {
 
 // What a file prints, and the exit code of its run.
 async function run(text) {
-  const directory = await mkdtemp(join(tmpdir(), "carillon-reporter-"));
+  const directory = await temporaryDirectory("reporter");
   const { NODE_TEST_CONTEXT, ...env } = process.env; // it would make the run a part of this one
   let output = "";
 
@@ -46,7 +48,7 @@ async function run(text) {
   });
   child.stdout.on("data", (data) => (output += data));
   const code = await new Promise((resolve) => child.once("close", resolve));
-  await rm(directory, { recursive: true });
+  await removeDirectory(directory);
   return { code, output };
 }
 
@@ -117,5 +119,26 @@ describe("a long error", () => {
     assert.equal(endOfLog(log, 40).split("\n")[0], report[0]);
     assert.equal(endOfLog(lines(500).join("\n"), 40).split("\n").length, 40);
     assert.equal(endOfLog("one", 40), "one");
+  });
+});
+
+describe("a test file that is told to end", () => {
+  it("leaves no directory behind", async () => {
+    const library = new URL("../lib/directory.js", import.meta.url);
+    const text = `
+      import { temporaryDirectory } from "${library}";
+      console.log(await temporaryDirectory("told"));
+      setInterval(() => {}, 1000);
+    `;
+    const child = spawnChild(process.execPath, ["--input-type=module", "--eval", text]);
+    const ended = once(child, "close");
+    const [line] = await once(child.stdout.setEncoding("utf8"), "data");
+    const directory = line.trim();
+
+    assert.match(directory, /carillon-told-/);
+    assert.ok(existsSync(directory));
+    child.kill("SIGTERM");
+    await ended;
+    assert.ok(!existsSync(directory));
   });
 });

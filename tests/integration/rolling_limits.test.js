@@ -2,14 +2,14 @@
 // what a gateway takes from its own clients, and none what it hands to them.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { SHARED_BUSES, onEachBus } from "../lib/buses.js";
 import { Client, closeClients, openClients } from "../lib/client.js";
 import { notReady, ready } from "../lib/cluster.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { Relay } from "../lib/relay.js";
@@ -76,7 +76,7 @@ onEachBus(SHARED_BUSES, (Bus) => {
       }));
 
     it("is raised with SIGHUP, and the bus takes what clients may send now", async () => {
-      const directory = await mkdtemp(join(tmpdir(), "carillon-limits-"));
+      const directory = await temporaryDirectory("limits");
       const config = join(directory, "gateway.conf");
 
       await writeFile(config, "max-message-size = 1K\n");
@@ -95,7 +95,7 @@ onEachBus(SHARED_BUSES, (Bus) => {
         assert.ok(!wentDown(gateway));
         closeClients([...people, late]);
       });
-      await rm(directory, { recursive: true });
+      await removeDirectory(directory);
     });
   });
 });

@@ -1,15 +1,15 @@
 // carillon-router by itself: how it starts, whom it lets in, what it makes of nonsense, how it goes.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import net from "node:net";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { Client, closeClients, openClients } from "../lib/client.js";
 import { ready, status } from "../lib/cluster.js";
 import { assertSameChat, chatter } from "../lib/delivery.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { freePort } from "../lib/port.js";
@@ -174,9 +174,9 @@ describe("the secret", () => {
     return join(folder, name);
   };
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "carillon-secret-"));
+    folder = await temporaryDirectory("secret");
   });
-  after(() => rm(folder, { recursive: true }));
+  after(() => removeDirectory(folder));
 
   const right = () => file("right", "sixteen bytes or more\n");
   const withRouter = async (args, body) => {
@@ -457,10 +457,10 @@ describe("one name that resolves to several routers", async () => {
 
   let folder;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "carillon-hosts-"));
+    folder = await temporaryDirectory("hosts");
     await writeFile(join(folder, "hosts"), "127.0.0.1 routers.test\n127.0.0.2 routers.test\n127.0.0.3 routers.test\n");
   });
-  after(() => rm(folder, { recursive: true }));
+  after(() => removeDirectory(folder));
 
   async function withHosts(program) {
     const script = join(folder, basename(program));

@@ -69,7 +69,10 @@ onEachBus(SHARED_BUSES, (Bus) => {
       const ben = await CommandClient.connect(there, { token: keys.token("ben") });
       const token = keys.token("ann", { expire_at: inSeconds(-LATE_S + 3) });
       const ann = await CommandClient.connect(here, { token });
-      const present = async () => Object.keys((await ben.ask({ presence: { channel: "room" } })).presence.presence ?? {});
+      const present = async () => {
+        const { presence } = await ben.ask({ presence: { channel: "room" } });
+        return Object.keys(presence.presence ?? {});
+      };
 
       await ann.ask({ subscribe: { channel: "room" } });
       await until(async () => (await present()).length === 1, "her to be listed");
@@ -82,7 +85,9 @@ onEachBus(SHARED_BUSES, (Bus) => {
   it("calls of the clients of any gateway reach the application, with what the last token says", async () => {
     await withCluster(Bus, { args: args() }, async ({ gateways }) => {
       backend.answers.rpc = ({ user, method, data }) => ({ result: { data: { user, method, data } } });
-      const users = gateways.flatMap((gateway, i) => FORMATS.map((format) => ({ gateway, format, user: `${format} ${i}` })));
+      const users = gateways.flatMap((gateway, i) =>
+        FORMATS.map((format) => ({ gateway, format, user: `${format} ${i}` })),
+      );
       await Promise.all(
         users.map(async ({ gateway, format, user }) => {
           const client = await SdkClient.open(gateway, { format, token: keys.token(user) });

@@ -2,13 +2,13 @@
 // subscriptions end.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { Client } from "../lib/client.js";
 import { CommandClient, PATH } from "../lib/command_client.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { frame, RawClient } from "../lib/raw_client.js";
@@ -129,7 +129,8 @@ describe("tokens", () => {
   });
 
   it("that nobody refreshes ends the connection with 3005", async () => {
-    const client = await CommandClient.connect(gateway, { token: token("ann", { expire_at: inSeconds(1 - GRACE_S - LEEWAY_S) }) });
+    const over = token("ann", { expire_at: inSeconds(1 - GRACE_S - LEEWAY_S) });
+    const client = await CommandClient.connect(gateway, { token: over });
     assert.deepEqual(await client.closed, { code: 3005, reason: "connection expired" });
   });
 
@@ -150,11 +151,13 @@ describe("tokens", () => {
     const channel = "$mood";
     const seat = (claims) => token("ann", { channel, ...claims });
     const seen = async () => Object.values((await ann.ask({ presence: { channel } })).presence.presence)[0];
-    const becomes = (conn_info, chan_info) =>
-      until(
-        async () => JSON.stringify([(await seen()).conn_info, (await seen()).chan_info]) === JSON.stringify([conn_info, chan_info]),
-        `presence to say ${JSON.stringify([conn_info, chan_info])}`,
-      );
+    const becomes = (...infos) => {
+      const isThere = async () => {
+        const { conn_info, chan_info } = await seen();
+        return JSON.stringify([conn_info, chan_info]) === JSON.stringify(infos);
+      };
+      return until(isThere, `presence to say ${JSON.stringify(infos)}`);
+    };
 
     await ann.ask({ subscribe: { channel, token: seat({ info: { row: 1 } }) } });
     await becomes({ mood: 1 }, { row: 1 });
@@ -428,7 +431,7 @@ describe("namespaces", () => {
   let keys;
   let gateway;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), "carillon-namespaces-"));
+    directory = await temporaryDirectory("namespaces");
     const config = join(directory, "carillon.conf");
     const lines = Object.entries(sections).map(([name, options]) => [`[namespace ${name}]`, ...options].join("\n"));
     await writeFile(config, `allow-anonymous = on\n${lines.join("\n")}\n`);
@@ -438,7 +441,7 @@ describe("namespaces", () => {
   after(async () => {
     await gateway.stop();
     await keys.remove();
-    await rm(directory, { recursive: true });
+    await removeDirectory(directory);
   });
 
   for (const [channel, user, codes] of matrix) {

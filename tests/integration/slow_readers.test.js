@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { BUSES, gatewaysOn, onEachBus } from "../lib/buses.js";
 import { Client, closeClients, openClients } from "../lib/client.js";
+import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
 import { FREE_AT_ONCE, residentBytes } from "../lib/memory.js";
 import { metric } from "../lib/metrics.js";
@@ -292,10 +292,10 @@ describe("a slow download", { concurrency: 3 }, () => {
   const file = "large ".repeat(2_600_000); // more than the kernel takes
   let directory;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), "carillon-download-"));
+    directory = await temporaryDirectory("download");
     await writeFile(join(directory, "large.txt"), file);
   });
-  after(() => rm(directory, { recursive: true }));
+  after(() => removeDirectory(directory));
 
   for (const [name, headers] of [["", {}], [", the last of its connection,", { Connection: "close" }]]) {
     it(`comes whole${name} though it takes longer than --handshake-timeout and --close-timeout`, async () => {

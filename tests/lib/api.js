@@ -1,9 +1,10 @@
 // The server API for tests: keys in a file, calls with them; and the tokens of users.
 
 import { createHmac } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+
+import { removeDirectory, temporaryDirectory } from "./directory.js";
 
 export const KEY = "the-key-of-the-tests";
 export const OLD_KEY = "the-key-before-that-one";
@@ -12,7 +13,7 @@ const SECRET = "a-secret-that-signs-tokens-of-tests";
 // Files for `--api-key-file` and `--token-hmac-secret-file`, and the options that name them; and a
 // config file with a namespace, so that there are channels whose namespace is none.
 export async function apiFiles() {
-  const directory = await mkdtemp(join(tmpdir(), "carillon-api-"));
+  const directory = await temporaryDirectory("api");
   const keys = join(directory, "keys");
   const secret = join(directory, "secret");
   await writeFile(keys, `# for tests\n${KEY}\n\n ${OLD_KEY} \n`);
@@ -22,7 +23,7 @@ export async function apiFiles() {
   return {
     args: ["--config", config, "--api-key-file", keys, "--token-hmac-secret-file", secret],
     keys,
-    remove: () => rm(directory, { recursive: true }),
+    remove: () => removeDirectory(directory),
   };
 }
 

@@ -7,10 +7,10 @@
 // They are where Debian's packages put them; `missing` says which one is not there.
 
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
+import { removeDirectory, temporaryDirectory } from "./directory.js";
 import { freePort } from "./port.js";
 import { Program } from "./program.js";
 import { until } from "./wait.js";
@@ -27,7 +27,7 @@ class Balancer {
   static async start(gateway, options = {}) {
     const balancer = new this();
 
-    balancer.directory = await mkdtemp(join(tmpdir(), "carillon-balancer-"));
+    balancer.directory = await temporaryDirectory("balancer");
     balancer.file = join(balancer.directory, "balancer.conf");
     for (let attempt = 1; ; attempt++) {
       balancer.port = await freePort();
@@ -57,7 +57,7 @@ class Balancer {
 
   async stop() {
     await this.program.kill();
-    await rm(this.directory, { recursive: true, force: true });
+    await removeDirectory(this.directory);
   }
 }
 

@@ -6,10 +6,11 @@
 //     await authority.remove();
 
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+
+import { removeDirectory, temporaryDirectory } from "./directory.js";
 
 const run = promisify(execFile);
 
@@ -22,7 +23,7 @@ export class Authority {
   static async create(name = "authority") {
     const authority = new Authority();
 
-    authority.directory = await mkdtemp(join(tmpdir(), "carillon-tls-"));
+    authority.directory = await temporaryDirectory("tls");
     authority.file = authority.path(`${name}.pem`);
     authority.keyFile = authority.path(`${name}.key`);
     await run("openssl", [
@@ -55,6 +56,6 @@ export class Authority {
   }
 
   remove() {
-    return rm(this.directory, { recursive: true, force: true });
+    return removeDirectory(this.directory);
   }
 }

@@ -15,12 +15,11 @@
 //     isReplicated     of its `routers` one may die
 //     forget()         where it can lose all that it keeps and live on
 
-import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { spawnChild } from "./children.js";
+import { removeDirectory, temporaryDirectory } from "./directory.js";
 import { freePort } from "./port.js";
 import { until, within } from "./wait.js";
 
@@ -36,7 +35,7 @@ export class Redis {
   // options of redis-server), `password` (that `command` logs in with).
   static async start({ persistent = false, args = [], password } = {}) {
     const redis = new Redis();
-    redis.directory = await mkdtemp(join(tmpdir(), "carillon-redis-"));
+    redis.directory = await temporaryDirectory("redis");
     redis.socket = join(redis.directory, "redis.sock");
     redis.password = password;
     redis.args = [
@@ -146,7 +145,7 @@ export class Redis {
 
   async stop() {
     await this.kill();
-    await rm(this.directory, { recursive: true, force: true });
+    await removeDirectory(this.directory);
   }
 
   // One command on a connection of its own; an error reply is thrown.

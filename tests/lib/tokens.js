@@ -6,9 +6,10 @@
 //     await keys.remove();
 
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+
+import { removeDirectory, temporaryDirectory } from "./directory.js";
 
 export const SECRET = "a secret of the tests, of 32 bytes or more";
 
@@ -41,7 +42,7 @@ export class TokenKeys {
     keys.ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
     keys.ed = generateKeyPairSync("ed25519");
     keys.inSet = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    keys.directory = await mkdtemp(join(tmpdir(), "carillon-tokens-"));
+    keys.directory = await temporaryDirectory("tokens");
     const pem = ({ publicKey }) => publicKey.export({ type: "spki", format: "pem" });
     const jwk = { ...keys.inSet.publicKey.export({ format: "jwk" }), kid: "in the set", use: "sig", alg: "RS256" };
     const files = {
@@ -78,6 +79,6 @@ export class TokenKeys {
   }
 
   remove() {
-    return rm(this.directory, { recursive: true, force: true });
+    return removeDirectory(this.directory);
   }
 }

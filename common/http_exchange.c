@@ -25,7 +25,8 @@ void http_exchange_deinit(struct http_exchange *exchange)
 
 static void refuse(struct http_exchange *exchange, int status, const char *message)
 {
-    http_response_append_error(&exchange->output, status, NULL, message, false, false);
+    http_response_append_error(&exchange->output, status, exchange->refusal_headers, message, false,
+                               false);
     exchange->must_end = true;
 }
 

@@ -43,7 +43,8 @@ struct http_exchange {
     struct buffer output; /* what to send; the owner empties it */
     bool must_end;        /* after the output has been sent, the connection must end */
     struct http_pending *pending;
-    struct buffer waiting; /* what came behind the request whose answer is pending */
+    const char *refusal_headers; /* lines for the answer to what cannot be read; NULL: none */
+    struct buffer waiting;       /* what came behind the request whose answer is pending */
     bool is_feeding;
     /* The pending answer is in the output, and http_exchange_feed (of nothing more) goes on with
      * what waits. Not called for one that is given while http_exchange_feed is running. NULL: no

@@ -335,11 +335,19 @@ static void read_commands(struct client *client, const void *data, size_t size)
     struct client_request request;
     enum client_read result = CLIENT_READ_END;
 
+    bool is_first = client->stream && client->stage == CLIENT_NEW;
+
     client->is_gathering = true;
     client_reader_init(&reader, client_format(client), data, size);
     while (client->session && client->stage != CLIENT_CONNECTING &&
-           (result = client_reader_next(&reader, &request)) == CLIENT_READ_REQUEST)
+           (result = client_reader_next(&reader, &request)) == CLIENT_READ_REQUEST) {
+        /* Any page can have an address fetched that begins a stream: that must do nothing else. */
+        if (is_first && !client_reader_is_done(&reader)) {
+            result = CLIENT_READ_BAD;
+            break;
+        }
         obey(client, &request);
+    }
     if (result == CLIENT_READ_BAD)
         client_disconnect(client, CLIENT_DISCONNECT_BAD_REQUEST);
     else if (client->session && client->stage == CLIENT_CONNECTING && reader.left > 0)

@@ -48,7 +48,7 @@ struct client {
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
-    struct buffer held;           /* what it sent while it is CONNECTING */
+    struct buffer held;           /* what it sent while it is CONNECTING, or the hub is behind */
     struct client_stream *stream; /* NULL: a WebSocket */
     struct client_hooks *hooks;   /* NULL while there is nothing to keep for the backend */
 };
@@ -165,6 +165,7 @@ void client_count(const struct session_host *host);
 
 struct client_stream {
     struct map_entry entry; /* whose key is the session */
+    struct list held;       /* in clients.held while commands wait for the hub */
     struct client *client;
     char session[EMULATION_SESSION_LIMIT];
     char node[EMULATION_NODE_SIZE + 1];

@@ -172,6 +172,18 @@ static bool take_line(struct client_reader *reader, struct text *line)
     return false;
 }
 
+bool client_reader_is_done(const struct client_reader *reader)
+{
+    static const char blanks[] = " \t\r\n";
+    size_t i = 0;
+
+    if (reader->format == CLIENT_PROTOBUF)
+        return reader->left == 0;
+    while (i < reader->left && reader->next[i] != '\0' && strchr(blanks, reader->next[i]))
+        i++;
+    return i == reader->left;
+}
+
 /* The command behind the next length; empty where that lies, with `*is_bad`. False at the end. */
 static bool take_delimited(struct client_reader *reader, struct text *command, bool *is_bad)
 {

@@ -177,6 +177,9 @@ struct client_reader {
 void client_reader_init(struct client_reader *reader, enum client_format format, const void *frame,
                         size_t size);
 
+/* True if no command follows. */
+bool client_reader_is_done(const struct client_reader *reader);
+
 /* After CLIENT_READ_BAD the rest of the frame is lost: CLIENT_READ_END follows. */
 enum client_read client_reader_next(struct client_reader *reader, struct client_request *request);
 

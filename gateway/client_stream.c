@@ -21,6 +21,7 @@ void client_stream_begin(struct client *client)
     struct client_stream *stream = memory_zeroed(1, sizeof(*stream));
 
     stream->client = client;
+    list_init(&stream->held);
     client->stream = stream;
     emulation_write_node(stream->node, host->node);
     emulation_write_session(stream->session, host->channels.worker->index);
@@ -32,8 +33,18 @@ void client_stream_end(struct client *client)
     if (!client->stream)
         return;
     map_remove(&client->host->clients.by_session, &client->stream->entry);
+    list_remove(&client->stream->held);
     memory_free(client->stream);
     client->stream = NULL;
+}
+
+static void hold(struct client *client, const void *data, size_t size)
+{
+    struct client_stream *stream = client->stream;
+
+    if (client->stage != CLIENT_CONNECTING && list_is_empty(&stream->held))
+        list_append(&client->host->clients.held, &stream->held);
+    client_hold(client, data, size, CLIENT_DISCONNECT_TOO_MANY_REQUESTS);
 }
 
 void client_emulate(struct session_host *host, struct text session, const void *data, size_t size)
@@ -43,27 +54,29 @@ void client_emulate(struct session_host *host, struct text session, const void *
 
     if (!entry)
         return;
-    client = client_ref(container_of(entry, struct client_stream, entry)->client);
+    client = container_of(entry, struct client_stream, entry)->client;
+    if (client->session->is_held)
+        return; /* it is being sent away, and what it says is not heard any more */
+    client_ref(client);
     if (client->held.size > 0 || !session_may_publish(client->session))
-        client_hold(client, data, size, CLIENT_DISCONNECT_TOO_MANY_REQUESTS);
+        hold(client, data, size);
     else
         session_message(client->session, WEBSOCKET_TEXT, data, size);
     client_unref(client);
 }
 
-static void go_on(struct map_entry *entry, void *context)
-{
-    struct client *client = container_of(entry, struct client_stream, entry)->client;
-
-    (void)context;
-    if (client->stage == CLIENT_CONNECTING || !session_may_publish(client->session))
-        return;
-    client_ref(client);
-    client_read_held(client);
-    client_unref(client);
-}
-
+/* What one does may end others, so that each is looked for anew. */
 void client_streams_go_on(struct session_host *host)
 {
-    map_each(&host->clients.by_session, go_on, NULL);
+    while (!list_is_empty(&host->clients.held)) {
+        struct list *first = host->clients.held.next;
+        struct client *client = container_of(first, struct client_stream, held)->client;
+
+        if (!session_may_publish(client->session))
+            return;
+        list_remove(first);
+        client_ref(client);
+        client_read_held(client);
+        client_unref(client);
+    }
 }

@@ -11,6 +11,12 @@ struct client_user {
     char name[];
 };
 
+void clients_init(struct clients *clients)
+{
+    *clients = (struct clients){.by_id = {0}};
+    list_init(&clients->held);
+}
+
 void clients_deinit(struct clients *clients)
 {
     map_deinit(&clients->by_id);

@@ -22,7 +22,10 @@ struct clients {
     struct map by_id;
     struct map by_user;    /* struct client_user */
     struct map by_session; /* struct client_stream: those that have a stream and no WebSocket */
+    struct list held;      /* of those, the ones whose commands wait for the hub; oldest first */
 };
+
+void clients_init(struct clients *clients);
 
 /* Frees what is kept; no client is left. */
 void clients_deinit(struct clients *clients);

@@ -19,7 +19,6 @@
  * sends RST, which may destroy the answer or the close frame on its way (RFC 9112 §9.6).
  */
 #include <assert.h>
-#include <stdio.h>
 
 #include "common/http_response.h"
 #include "common/random.h"
@@ -131,25 +130,26 @@ void connection_send(struct connection *connection, const void *data, size_t siz
         connection_lose(connection, uv_err_name(error));
 }
 
-/* What the client speaks: where a proxy has sent its request, that says so. */
-static bool is_secure(const struct connection *connection)
+/* What is known of a client from its request; NULL where there is none. */
+static const struct http_phase *request_of(const struct connection *connection)
 {
-    bool has_asked =
-        (connection->state == HTTP || connection->state == JOINING) && connection->http;
-
-    return has_asked ? connection->http->is_secure : connection->is_tls;
+    return connection->state == HTTP || connection->state == JOINING ? connection->http : NULL;
 }
 
 void connection_refuse(struct connection *connection, const char *message)
 {
+    const struct http_phase *http = request_of(connection);
+    const char *allowed = http ? http->exchange.refusal_headers : NULL;
     struct buffer output = {0};
-    char retry[32];
+    struct buffer headers = {0};
 
     peer_log_refused(connection_peer(connection), 503, message, now_ms(connection));
-    snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
-             1 + (unsigned)random_below(RETRY_SPREAD_S));
-    http_response_append_error(&output, 503, retry, message, false, false);
-    if (is_secure(connection))
+    buffer_printf(&headers, "Retry-After: %u\r\n%s", 1 + (unsigned)random_below(RETRY_SPREAD_S),
+                  allowed ? allowed : "");
+    buffer_append(&headers, "", 1);
+    http_response_append_error(&output, 503, (const char *)headers.data, message, false, false);
+    buffer_deinit(&headers);
+    if (http ? http->is_secure : connection->is_tls) /* where a proxy has sent it, that says so */
         http_phase_demand_tls(&output, 0, config_of(connection)->hsts_ms);
     connection_send(connection, output.data, output.size);
     buffer_deinit(&output);
@@ -271,6 +271,7 @@ static void on_deadline(struct waiter *waiter)
         return;
     case LEAVING:
         stream_stop(&connection->stream);
+        connection->session.is_held = true; /* nor are commands taken that come beside it */
         list_remove(&connection->link);
         list_append(&connection->host->leaving, &connection->link);
         connection->host->left(connection->host);

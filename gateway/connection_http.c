@@ -7,6 +7,17 @@
 #include "gateway/peer_log.h"
 #include "gateway/plain.h"
 
+/* Longer than proxies keep a connection for the next request (nginx: 60 s), who would otherwise
+ * have sent one that we do not read any more. */
+#define PROXY_IDLE_MS 75000
+
+static void await_request(struct connection *connection)
+{
+    connection_wait(connection, connection->http->proxied
+                                    ? PROXY_IDLE_MS
+                                    : config_of(connection)->handshake_timeout_ms);
+}
+
 static void send_http_output(struct connection *connection)
 {
     struct buffer *output = &connection->http->exchange.output;
@@ -23,7 +34,7 @@ static void send_http_output(struct connection *connection)
             return;
         buffer_deinit(output);
         stream_set_mark(&connection->stream, &connection->mark);
-        connection_wait(connection, config_of(connection)->handshake_timeout_ms);
+        await_request(connection);
     }
     if (!must_end)
         return;
@@ -38,7 +49,7 @@ void connection_answered(struct connection *connection)
     if (connection->http->exchange.must_end)
         connection_linger(connection);
     else
-        connection_wait(connection, config_of(connection)->handshake_timeout_ms);
+        await_request(connection);
 }
 
 void connection_check_request(struct connection *connection)
@@ -128,5 +139,5 @@ void connection_resume_http(struct http_exchange *exchange)
             return;
         }
     }
-    connection_read_http(connection, NULL, 0);
+    connection_read_http(connection, (const unsigned char *)"", 0);
 }

@@ -45,6 +45,9 @@ static void schedule_leave(struct connection *connection, void *context)
         connection_wait(connection,
                         (drain->time_ms * drain->index + random_below(drain->time_ms + 1)) /
                             drain->count);
+    } else if (connection->state == HTTP && connection->http &&
+               connection->http->exchange.pending) {
+        connection->http->exchange.must_end = true; /* after the answer that is on its way */
     } else if (connection->state <= JOINING) {
         connection_end(connection);
     }

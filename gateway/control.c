@@ -261,29 +261,30 @@ void control_each_node(struct control *control,
 
 /* Hearing. */
 
-static void tell(struct worker *worker, struct message *message)
+static void tell(struct hub *hub, struct worker *worker, struct message *message)
 {
     struct control_command *command = memory_zeroed(1, sizeof(*command));
 
     command->command.kind = COMMAND_CONTROL;
     command->command.worker = worker;
     command->message = message_ref(message);
-    inbox_post(&worker->inbox, &command->command.item);
+    hub_post(hub, worker, &command->command, message);
 }
 
 static void tell_workers(struct hub *hub, struct message *message)
 {
     for (unsigned i = 0; i < hub->worker_count; i++)
-        tell(hub->workers[i], message);
+        tell(hub, hub->workers[i], message);
 }
 
-/* A session's name says whose it is. */
+/* A session's name says whose it is. The clients of a worker that is handed no messages come back
+ * anyway. */
 static void tell_worker_of(struct hub *hub, const char *session, struct message *message)
 {
-    unsigned worker = emulation_worker_of(text_of(session));
+    unsigned index = emulation_worker_of(text_of(session));
 
-    if (worker < hub->worker_count)
-        tell(hub->workers[worker], message);
+    if (index < hub->worker_count && !hub_leaves_out(hub, hub->workers[index]))
+        tell(hub, hub->workers[index], message);
 }
 
 static void obey(struct control *control, const Carillon__Control__Control *act,

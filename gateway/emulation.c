@@ -11,21 +11,21 @@ static void on_abandoned(struct http_pending *pending)
     (void)pending; /* the command comes back, and finds nobody */
 }
 
-void emulation_send(struct worker *worker, struct inbox *hub,
-                    const struct emulation_request *request, const struct http_request *http,
-                    char *headers)
+void emulation_send(struct session_host *host, const struct emulation_request *request,
+                    const struct http_request *http, char *headers)
 {
     struct emulation_command *command = memory_zeroed(1, sizeof(*command) + request->data.size);
 
     command->command.kind = COMMAND_EMULATE;
-    command->command.worker = worker;
+    command->command.worker = host->channels.worker;
     command->node = request->node;
     command->headers = headers;
     memcpy(command->session, request->session.data, request->session.size);
     command->data_size = request->data.size;
     memcpy(command->data, request->data.data, request->data.size);
     http_pending_begin(&command->pending, http, on_abandoned);
-    inbox_post(hub, &command->command.item);
+    flow_post(&host->publishes, emulation_cost(command));
+    inbox_post(host->channels.hub, &command->command.item);
 }
 
 static void come_back(struct emulation_command *command, int status)
@@ -35,11 +35,25 @@ static void come_back(struct emulation_command *command, int status)
     inbox_post(&command->command.worker->inbox, &command->command.item);
 }
 
+static int status_of(int error)
+{
+    switch (error) {
+    case 0:
+        return 204;
+    case UV_ENOENT:
+        return 404;
+    case UV_EMSGSIZE:
+        return 413;
+    default:
+        return 429;
+    }
+}
+
 static void on_sent(struct control_sending *sending, int error)
 {
     struct emulation_command *command = container_of(sending, struct emulation_command, sending);
 
-    come_back(command, !error ? 204 : error == UV_ENOENT ? 404 : error == UV_EMSGSIZE ? 413 : 503);
+    come_back(command, status_of(error));
 }
 
 void emulation_put(struct emulation_command *command, struct control *control)
@@ -64,18 +78,20 @@ static const char *explain(int status)
     case 413:
         return "the commands are longer than the bus takes";
     default:
-        return "the bus is away";
+        return "the bus takes nothing at present";
     }
 }
 
 void emulation_deliver(struct emulation_command *command)
 {
+    struct worker_stats *stats = &command->command.worker->stats;
     struct http_response response = {
         .status = command->status,
         .headers = command->headers,
     };
     struct buffer body = {0};
 
+    metric_add(command->status == 204 ? &stats->posts : &stats->posts_refused, 1);
     if (command->status != 204) {
         buffer_printf(&body, "%s\n", explain(command->status));
         response.content_type = "text/plain; charset=utf-8";

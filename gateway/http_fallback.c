@@ -52,14 +52,45 @@ static struct buffer allow_origin(const struct http_request *request, const char
     return headers;
 }
 
+static bool is_allowed(const struct http_phase *http, const struct http_request *request,
+                       const struct forwarded *forwarded)
+{
+    return handshake_allows_origin(request, &http->sessions->settings->config.allow_origin,
+                                   forwarded, http->is_tls);
+}
+
+void http_fallback_meet(struct http_phase *http, const struct http_request *request,
+                        const struct forwarded *forwarded)
+{
+    buffer_deinit(&http->allowed);
+    http->exchange.refusal_headers = NULL;
+    if (!is_allowed(http, request, forwarded))
+        return;
+    http->allowed = allow_origin(request, "");
+    http->exchange.refusal_headers = (const char *)http->allowed.data;
+}
+
+static void count_refusal(struct http_phase *http, const struct http_request *request)
+{
+    struct worker_stats *stats = http->sessions->stats;
+
+    metric_add(strcmp(request->path, PATH_EMULATION) == 0 ? &stats->posts_refused
+                                                          : &stats->handshakes_refused,
+               1);
+}
+
 static enum http_verdict refuse(struct http_phase *http, const struct http_request *request,
                                 int status, const char *message, struct buffer *output)
 {
-    struct buffer headers = allow_origin(request, "");
+    bool is_of_events = strcmp(request->path, PATH_EVENTS) == 0;
+    struct buffer headers = allow_origin(request, status != 405  ? ""
+                                                  : is_of_events ? "Allow: GET, OPTIONS\r\n"
+                                                                 : "Allow: POST, OPTIONS\r\n");
 
     http_response_append_error(output, status, (const char *)headers.data, message,
                                http_request_is_head(request), false);
     buffer_deinit(&headers);
+    count_refusal(http, request);
     http->refusal = message;
     http->refused_status = status;
     http->exchange.must_end = true;
@@ -81,10 +112,11 @@ static enum http_verdict allow_method(const struct http_request *request, struct
 
 static enum client_format format_of(const struct http_request *request)
 {
+    static const char protobuf[] = "application/octet-stream";
     const char *type = http_request_header(request, "content-type");
 
-    return type && strcasecmp(type, "application/octet-stream") == 0 ? CLIENT_PROTOBUF
-                                                                     : CLIENT_JSON;
+    return type && strncasecmp(type, protobuf, sizeof(protobuf) - 1) == 0 ? CLIENT_PROTOBUF
+                                                                          : CLIENT_JSON;
 }
 
 /* Streams. */
@@ -149,9 +181,14 @@ static enum http_verdict open_events(struct http_phase *http, const struct http_
 static enum http_verdict pass_on(struct http_phase *http, const struct http_request *request,
                                  struct buffer *output)
 {
-    const struct channels *channels = &http->sessions->channels;
+    const struct channel_rules *rules = &http->sessions->settings->config.rules;
     uint64_t limit = http->sessions->settings->config.max_message_size;
     struct emulation_request emulation;
+
+    if (!pace_take(&http->pace, rules->message_rate, rules->message_burst,
+                   (uint32_t)loop_now_ms(http->sessions->loop)))
+        return refuse(http, request, 429, "too many posts a second", output);
+
     char *space = memory_allocate(request->body.size + 1);
     bool is_read = emulation_request_read(request->body, format_of(request), space, &emulation);
     bool is_short = is_read && emulation.data.size <= limit;
@@ -162,7 +199,7 @@ static enum http_verdict pass_on(struct http_phase *http, const struct http_requ
         headers.size--; /* one line more, before its end */
         http_phase_append_demand(http, &headers);
         buffer_append(&headers, "", 1);
-        emulation_send(channels->worker, channels->hub, &emulation, request, (char *)headers.data);
+        emulation_send(http->sessions, &emulation, request, (char *)headers.data);
     }
     memory_free(space);
     if (is_short)
@@ -172,26 +209,31 @@ static enum http_verdict pass_on(struct http_phase *http, const struct http_requ
                : refuse(http, request, 400, "the body needs a session, a node and data", output);
 }
 
-/* A page of another site needs no leave to have something fetched that it cannot read, and does not
- * say whose it is then; browsers say as much. */
+/*
+ * A page of any site may have something fetched that it cannot read, and does not say whose it is
+ * then. Browsers of today say as much (w3.org/TR/fetch-metadata), at least over TLS; for the others
+ * a stream begins with nothing but its connect command.
+ */
 static bool is_of_anybody(const struct http_request *request)
 {
     const char *site = http_request_header(request, "sec-fetch-site");
+    const char *mode = http_request_header(request, "sec-fetch-mode");
 
-    return http_request_header_count(request, "origin") == 0 && site &&
-           strcmp(site, "cross-site") == 0;
+    if (http_request_header_count(request, "origin") > 0)
+        return false;
+    return (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0) ||
+           (mode && (strcmp(mode, "no-cors") == 0 || strcmp(mode, "navigate") == 0));
 }
 
 enum http_verdict http_fallback_respond(struct http_phase *http, const struct http_request *request,
                                         const struct forwarded *forwarded, struct buffer *output)
 {
-    const struct option_list *allowed = &http->sessions->settings->config.allow_origin;
     bool is_events = strcmp(request->path, PATH_EVENTS) == 0;
 
     if (!http_request_names_host(request))
         return refuse(http, request, 400, "the request has to name one host", output);
-    if (!handshake_allows_origin(request, allowed, forwarded, http->is_tls) ||
-        is_of_anybody(request)) {
+    if (!is_allowed(http, request, forwarded) || is_of_anybody(request)) {
+        count_refusal(http, request);
         http->refusal = "this page's origin may not connect";
         http->refused_status = 403;
         http->exchange.must_end = true;
@@ -199,6 +241,7 @@ enum http_verdict http_fallback_respond(struct http_phase *http, const struct ht
                                    false);
         return HTTP_ANSWERED;
     }
+    http_fallback_meet(http, request, forwarded);
     if (strcmp(request->method, "OPTIONS") == 0)
         return allow_method(request, output);
     if (strcmp(request->method, is_events ? "GET" : "POST") != 0)

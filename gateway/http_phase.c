@@ -14,18 +14,10 @@
 
 #define OUTSIDE "" /* a path that nothing lies at */
 
-static size_t body_limit(void *context, const struct http_request *request)
-{
-    const struct http_phase *http = context;
-    const struct config *config = &http->sessions->settings->config;
-    const char *path = base_path_strip(config->base_path, request->path);
+static size_t body_limit(void *context, const struct http_request *request);
 
-    return path ? http_fallback_body_limit(config, path) : 0;
-}
-
-struct http_phase *http_phase_create(const struct session_host *sessions,
-                                     const struct status *status, bool is_tls,
-                                     const struct sockaddr_storage *proxy,
+struct http_phase *http_phase_create(struct session_host *sessions, const struct status *status,
+                                     bool is_tls, const struct sockaddr_storage *proxy,
                                      void (*resumed)(struct http_exchange *exchange), void *owner)
 {
     struct http_phase *http = memory_zeroed(1, sizeof(*http));
@@ -53,6 +45,7 @@ void http_phase_destroy(struct http_phase *http)
     buffer_deinit(&http->accept);
     buffer_deinit(&http->early);
     buffer_deinit(&http->connect);
+    buffer_deinit(&http->allowed);
     buffer_deinit(&http->kept);
     memory_free(http->proxied);
     memory_free(http);
@@ -80,6 +73,17 @@ static struct forwarded *read_forwarded(struct http_phase *http, const struct ht
                    (enum forwarded_family)settings->config.forwarded_header,
                    (const struct sockaddr *)&http->proxied->peer, &http->proxied->forwarded);
     return &http->proxied->forwarded;
+}
+
+static size_t body_limit(void *context, const struct http_request *request)
+{
+    struct http_phase *http = context;
+    const struct config *config = &http->sessions->settings->config;
+    const char *path = base_path_strip(config->base_path, request->path);
+
+    if (path && http_fallback_serves(path))
+        http_fallback_meet(http, request, read_forwarded(http, request));
+    return path ? http_fallback_body_limit(config, path) : 0;
 }
 
 static bool is_named(const struct option_list *names, const char *name)

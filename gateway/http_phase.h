@@ -22,18 +22,20 @@ struct proxied {
 struct http_phase {
     struct http_exchange exchange; /* the owner sends and empties its output */
     void *owner;
-    const struct session_host *sessions;
+    struct session_host *sessions;
     const struct status *status;
     struct proxied *proxied; /* NULL: the client itself sends the requests */
     struct buffer accept;    /* the 101 response, ready, or the head of a stream */
     struct buffer early;     /* frames that came with the handshake */
     struct buffer connect;   /* the command that a stream begins with */
     bool is_tls;
-    bool is_secure;      /* the client sent the last request over TLS, to us or to the proxy */
-    struct buffer kept;  /* those of the handshake's headers that --proxy-header names, as in struct
-                            backend_request */
-    const char *refusal; /* why a handshake was refused, after which the phase ends; NULL */
+    bool is_secure;     /* the client sent the last request over TLS, to us or to the proxy */
+    struct buffer kept; /* those of the handshake's headers that --proxy-header names, as in struct
+                           backend_request */
+    struct buffer allowed; /* exchange.refusal_headers, where there are any */
+    const char *refusal;   /* why a handshake was refused, after which the phase ends; NULL */
     int refused_status;
+    struct pace pace;         /* of posts beside a stream */
     bool is_held;             /* the owner does not read until an answer was given */
     bool is_client;           /* the handshake asks for the channel protocol, */
     enum transport transport; /* over this one; else for the plain one, on `channel` */
@@ -43,9 +45,8 @@ struct http_phase {
 
 /* The owner is told, as http_exchange says, when an answer that came later is in the output.
  * `proxy` is who sends the requests of its clients; NULL: they come from the client itself. */
-struct http_phase *http_phase_create(const struct session_host *sessions,
-                                     const struct status *status, bool is_tls,
-                                     const struct sockaddr_storage *proxy,
+struct http_phase *http_phase_create(struct session_host *sessions, const struct status *status,
+                                     bool is_tls, const struct sockaddr_storage *proxy,
                                      void (*resumed)(struct http_exchange *exchange), void *owner);
 
 /* NULL is allowed. */

@@ -95,9 +95,13 @@ static uint64_t bit_of(const struct worker *worker)
     return 1ull << worker->index;
 }
 
-/* Posts a command with a message; what that costs, the worker takes when it is done with it. */
-static void post(struct hub *hub, struct worker *worker, struct command *command,
-                 const struct message *message)
+bool hub_leaves_out(const struct hub *hub, const struct worker *worker)
+{
+    return hub->overrun & bit_of(worker);
+}
+
+void hub_post(struct hub *hub, struct worker *worker, struct command *command,
+              const struct message *message)
 {
     flow_post(&worker->deliveries, message_cost(message));
     if (flow_is_full(&worker->deliveries))
@@ -121,7 +125,7 @@ static void on_published(struct bus_publish *publish, int error)
 
     command->command.kind = COMMAND_PUBLISHED;
     command->error = error;
-    post(hub, command->command.worker, &command->command, publish->message);
+    hub_post(hub, command->command.worker, &command->command, publish->message);
     resume(hub);
 }
 
@@ -145,6 +149,15 @@ static void publish(struct hub *hub, struct publish_command *command)
         bus_publish(hub->bus, &command->publish);
     else
         on_published(&command->publish, UV_ECANCELED);
+}
+
+static void emulate(struct hub *hub, struct emulation_command *command)
+{
+    struct worker *worker = command->command.worker;
+
+    if (flow_take(&worker->connections.sessions.publishes, emulation_cost(command)))
+        worker_signal(worker, COMMAND_GO_ON);
+    emulation_put(command, &hub->control);
 }
 
 static void settle(struct hub *hub, struct settle_command *command)
@@ -172,24 +185,38 @@ static void watch(struct hub *hub)
     loop_wait(hub->loop, &hub->patience, hub->stuck_ms);
 }
 
-static bool is_bus_busy(const struct hub *hub, const struct publish_command *command)
+static bool is_bus_busy(const struct hub *hub, uint64_t cost)
 {
     uint64_t queued = hub->bus && atomic_load(&hub->status->is_bus_up)
                           ? metric_read(&bus_stats(hub->bus)->queued_bytes)
                           : 0;
 
-    return queued > 0 &&
-           queued + message_cost(command->publish.message) > hub->bus_buffer_bytes / 2;
+    return queued > 0 && queued + cost > hub->bus_buffer_bytes / 2;
+}
+
+/* What a command will cost the bus; 0: nothing. */
+static uint64_t cost_of(const struct hub *hub, struct command *command)
+{
+    const struct emulation_command *emulation;
+
+    switch (command->kind) {
+    case COMMAND_PUBLISH:
+        return message_cost(
+            container_of(command, struct publish_command, command)->publish.message);
+    case COMMAND_EMULATE:
+        emulation = container_of(command, struct emulation_command, command);
+        return emulation->node == hub->control.id ? 0 : emulation_cost(emulation);
+    default:
+        return 0;
+    }
 }
 
 /* True where the next in the queue may not go yet. */
 static bool is_held(const struct hub *hub)
 {
-    const struct command *command = container_of(hub->waiting, struct command, item);
+    uint64_t cost = cost_of(hub, container_of(hub->waiting, struct command, item));
 
-    return (hub->full & ~hub->overrun) ||
-           (command->kind == COMMAND_PUBLISH &&
-            is_bus_busy(hub, container_of(command, struct publish_command, command)));
+    return (hub->full & ~hub->overrun) || (cost > 0 && is_bus_busy(hub, cost));
 }
 
 /* Hands on what waits, as far as neither a worker nor the bus is in the way. */
@@ -200,6 +227,8 @@ static void go_on(struct hub *hub)
 
         if (command->kind == COMMAND_PUBLISH)
             publish(hub, container_of(command, struct publish_command, command));
+        else if (command->kind == COMMAND_EMULATE)
+            emulate(hub, container_of(command, struct emulation_command, command));
         else
             settle(hub, container_of(command, struct settle_command, command));
     }
@@ -280,6 +309,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     switch (command->kind) {
     case COMMAND_PUBLISH:
     case COMMAND_SETTLE:
+    case COMMAND_EMULATE:
         await_turn(hub, command);
         return;
     case COMMAND_SUBSCRIBE:
@@ -293,9 +323,6 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         return;
     case COMMAND_HOOK:
         hook_put(container_of(command, struct hook_command, command), hub->backend);
-        return;
-    case COMMAND_EMULATE:
-        emulation_put(container_of(command, struct emulation_command, command), &hub->control);
         return;
     case COMMAND_PRESENCE:
         note_presence(hub, container_of(command, struct presence_command, command));
@@ -328,7 +355,7 @@ static void deliver(struct hub *hub, struct worker *worker, struct message *mess
     command->command.kind = COMMAND_DELIVER;
     command->command.worker = worker;
     command->message = message_ref(message);
-    post(hub, worker, &command->command, message);
+    hub_post(hub, worker, &command->command, message);
 }
 
 static void on_deliver(void *context, struct message *message)

@@ -60,6 +60,14 @@ struct hub {
 /* What the bus tells; `context` is the hub. */
 extern const struct bus_events hub_bus_events;
 
+/* Posts a command with a message to a worker; what that costs, the worker takes when it is done
+ * with it. */
+void hub_post(struct hub *hub, struct worker *worker, struct command *command,
+              const struct message *message);
+
+/* True for a worker that is handed no messages until it has caught up. */
+bool hub_leaves_out(const struct hub *hub, const struct worker *worker);
+
 /* Prepares the inbox; bus and workers are set by the owner before anything is posted. */
 int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct status *status);
 

@@ -27,6 +27,8 @@ struct worker_stats {
     struct metric handshakes;         /* that succeeded */
     struct metric handshakes_refused; /* that were answered with an error */
     struct metric http_requests;      /* that were no handshakes */
+    struct metric posts;              /* beside a stream, that went on their way */
+    struct metric posts_refused;      /* and those that were answered with an error */
     struct metric timeouts;           /* requests that began and did not arrive in time */
     struct metric tls_full;           /* TLS handshakes that succeeded, with a new session, */
     struct metric tls_resumed;        /* with an earlier one */

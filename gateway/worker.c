@@ -178,6 +178,19 @@ static void take(struct worker *worker, uint64_t cost)
         tell_hub(worker, COMMAND_CAUGHT_UP);
 }
 
+/* The hub has caught up: sockets and streams come first by turns. */
+static void go_on(struct worker *worker)
+{
+    struct connection_host *host = &worker->connections;
+
+    if (worker->streams_are_next)
+        client_streams_go_on(&host->sessions);
+    connections_go_on(host);
+    if (!worker->streams_are_next)
+        client_streams_go_on(&host->sessions);
+    worker->streams_are_next = !worker->streams_are_next;
+}
+
 static void receive(struct inbox *inbox, struct inbox_item *item)
 {
     struct worker *worker = of_inbox(inbox);
@@ -226,8 +239,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         settle(worker);
         break;
     case COMMAND_GO_ON:
-        connections_go_on(&worker->connections);
-        client_streams_go_on(&worker->connections.sessions);
+        go_on(worker);
         break;
     case COMMAND_OVERRUN:
         metric_add(&worker->stats.overruns, 1);
@@ -238,6 +250,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         struct message *message = container_of(command, struct control_command, command)->message;
 
         client_control(&worker->connections.sessions, message);
+        take(worker, message_cost(message));
         message_unref(message);
         break;
     }
@@ -340,6 +353,7 @@ static void init_host(struct worker *worker, const struct worker_means *means)
         .node = means->node,
     };
     host->sessions.status = means->status;
+    clients_init(&host->sessions.clients);
     channels_init(&host->sessions.channels, &wires_sink, worker, means->hub, &worker->stats);
     recents_init(&host->sessions.recents, RECENT_MEMORY_BYTES, RECENT_REACH, client_ask_recent,
                  &host->sessions);

@@ -28,6 +28,7 @@ struct worker {
     struct worker_stats stats;
     uv_idle_t survey_turn;         /* runs while there is a survey */
     struct survey_command *survey; /* NULL: none */
+    bool streams_are_next;         /* to go on when the hub has caught up */
     bool is_draining;
     bool has_reported_drained;
 };

@@ -22,6 +22,20 @@ function streams(gateway) {
   return metric(gateway, "carillon_http_streams");
 }
 
+// A stream over a plain socket, whose client listens to a channel.
+async function subscribedRawStream(gateway, channel) {
+  const raw = await RawClient.connect(gateway);
+  const body = '{"id":1,"connect":{}}';
+  raw.send(request({ method: "POST", path: "/connection/http_stream", headers: { ...PLAIN, "Content-Length": body.length } }) + body);
+  assert.equal((await raw.response()).status, 200);
+  const { session, node } = JSON.parse(await raw.line()).connect;
+  const data = JSON.stringify({ id: 2, subscribe: { channel } });
+  const response = await fetch(`${gateway.url}/emulation`, { method: "POST", body: JSON.stringify({ session, node, data }) });
+  assert.equal(response.status, 204);
+  assert.ok(JSON.parse(await raw.line()).subscribe);
+  return raw;
+}
+
 describe("a stream", () => {
   let gateway;
   let files;
@@ -91,16 +105,7 @@ describe("a stream", () => {
   }
 
   it("ends with 3008 for a client that does not read", async () => {
-    const slow = await RawClient.connect(gateway);
-    const body = '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"flood"}}';
-    const headers = { ...PLAIN, "Content-Length": body.length };
-    slow.send(request({ method: "POST", path: "/connection/http_stream", headers }) + body);
-    assert.equal((await slow.response()).status, 200);
-    const ben = await CommandClient.connect(gateway);
-    await until(async () => {
-      const { presence_stats: found } = await ben.ask({ presence_stats: { channel: "flood" } });
-      return found ? found.num_clients === 1 : (await metric(gateway, "carillon_channels")) > 0;
-    }, "the slow one to be subscribed");
+    const slow = await subscribedRawStream(gateway, "flood");
     slow.socket.pause();
     await until(async () => {
       for (let i = 0; i < 50; i++) await call(gateway, "publish", { channel: "flood", data: "x".repeat(1000) });
@@ -110,7 +115,6 @@ describe("a stream", () => {
     const text = await slow.rest();
     const last = text.trimEnd().split("\n").at(-1);
     assert.equal(JSON.parse(last).push.disconnect.code, 3008);
-    ben.destroy();
   });
 
   it("cannot be spoken to by who does not know its session", async () => {
@@ -162,6 +166,8 @@ describe("a stream", () => {
     assert.equal(await at("/connection/http_stream", { method: "POST" }), 400);
     assert.equal(await at("/connection/http_stream", post("x".repeat(2049))), 413);
     assert.equal(await at("/emulation"), 405);
+    assert.equal((await fetch(`${gateway.url}/emulation`)).headers.get("allow"), "POST, OPTIONS");
+    assert.equal((await fetch(`${gateway.url}/connection/sse`, { method: "DELETE" })).headers.get("allow"), "GET, OPTIONS");
     for (const body of ["", "[]", "{}", '{"session":"a"}', "x"]) assert.equal(await at("/emulation", post(body)), 400, body);
     const long = (size) => JSON.stringify({ session: "0-a", node: "0", data: "x".repeat(size) });
     assert.equal(await at("/emulation", post(long(2048))), 404);
@@ -178,6 +184,20 @@ describe("a stream", () => {
       ...{ method: "POST", body: '{"id":1,"connect":{"token":"none"}}' },
     });
     assert.equal(JSON.parse(await refused.text()).push.disconnect.code, 3500);
+  });
+
+  it("begins with nothing but connect: an image on a page of others does no more", async () => {
+    const ben = await CommandClient.connect(gateway);
+    await ben.ask({ subscribe: { channel: "c" } });
+    const commands = '{"id":1,"connect":{}}\n{"id":2,"publish":{"channel":"c","data":"forged"}}';
+    const events = await fetch(`${gateway.url}/connection/sse?cf_connect=${encodeURIComponent(commands)}`);
+    assert.match(await events.text(), /^data: \{"push":\{"disconnect":\{"code":3501,.*\n\n$/);
+    const stream = await fetch(`${gateway.url}/connection/http_stream`, { method: "POST", body: commands });
+    assert.equal(JSON.parse(await stream.text()).push.disconnect.code, 3501);
+    await ben.ask({ publish: { channel: "c", data: "true" } });
+    await ben.pushed(({ pub }) => pub?.data === "true");
+    assert.ok(!ben.pushes.some(({ pub }) => pub?.data === "forged"));
+    ben.destroy();
   });
 
   it("is for pages of origins that may connect", async () => {
@@ -210,8 +230,17 @@ describe("a stream", () => {
       assert.match(headers["access-control-allow-methods"], /POST/);
       assert.match(headers["access-control-allow-headers"], /content-type/i);
     }
-    assert.equal((await ask(events, "GET", { "Sec-Fetch-Site": "cross-site" })).status, 403);
-    assert.equal((await ask(events, "GET", { "Sec-Fetch-Site": "same-origin" })).status, 200);
+    const fetched = async (site, mode) =>
+      (await ask(events, "GET", { "Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode })).status;
+    assert.equal(await fetched("cross-site", "no-cors"), 403);
+    assert.equal(await fetched("same-site", "cors"), 403);
+    assert.equal(await fetched("same-origin", "no-cors"), 403);
+    assert.equal(await fetched("none", "navigate"), 403);
+    assert.equal(await fetched("same-origin", "cors"), 200);
+    // The reader of requests refuses, too, and a page has to see that it was for its size alone.
+    const { status, allowed, headers } = await ask("/emulation", "POST", { ...friend, "Content-Length": "1000000" });
+    assert.deepEqual([status, allowed, headers.vary], [413, friend.Origin, "Origin"]);
+    assert.equal((await ask("/emulation", "POST", { ...stranger, "Content-Length": "1000000" })).allowed, undefined);
     assert.deepEqual(
       (({ status, allowed }) => [status, allowed])(await ask("/emulation", "POST", friend)),
       [400, friend.Origin],
@@ -248,11 +277,7 @@ describe("a stream's time", () => {
   it("is over where the client's host takes nothing any more", async () => {
     const limits = ["--send-queue-limit", "64M", "--message-rate", "0"];
     const gateway = await start({ args: ["--ping-interval", "300ms", "--pong-timeout", "300ms", ...limits] });
-    const raw = await RawClient.connect(gateway);
-    const body = '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"much"}}';
-    const headers = { ...PLAIN, "Content-Length": body.length };
-    raw.send(request({ method: "POST", path: "/connection/http_stream", headers }) + body);
-    assert.equal((await raw.response()).status, 200);
+    const raw = await subscribedRawStream(gateway, "much");
     raw.socket.pause(); // its host takes what it has room for, and nothing from then on
     const ben = await CommandClient.connect(gateway);
     // More than the buffers of two sockets hold, and less than may be queued behind them.
@@ -278,7 +303,8 @@ describe("a stream's time", () => {
   it("begins with 503 where there is no room, as any client's", async () => {
     const gateway = await start({ args: ["--max-connections", "1"] });
     const ann = await StreamClient.connect(gateway);
-    const response = await fetch(`${gateway.url}/connection/sse?cf_connect=${CONNECT}`);
+    const headers = { Origin: gateway.url };
+    const response = await fetch(`${gateway.url}/connection/sse?cf_connect=${CONNECT}`, { headers });
     assert.equal(response.status, 503);
     assert.ok(Number(response.headers.get("retry-after")) > 0);
     ann.destroy();
@@ -330,5 +356,34 @@ onEachBus(SHARED_BUSES, (Bus) => {
     await until(async () => (await ann.post({ id: 5, ping: {} }, { at: gateways[0] })) === 204, "the third to be known");
     await third.stop();
     await until(async () => (await ann.post({ id: 6, ping: {} }, { at: gateways[0] })) === 404, "404 for who left");
+  });
+
+  it("hears of a bus that is away with each post, and stays", async () => {
+    const ann = await StreamClient.connect(gateways[0]);
+    const ping = () => ann.post({ id: ann.nextId(), ping: {} }, { at: gateways[1] });
+    await until(async () => (await ping()) === 204, "a post to go on its way");
+    bus.pause();
+    await until(async () => (await metric(gateways[1], "carillon_bus_up")) === 0, "the bus to be away");
+    assert.equal(await ping(), 429);
+    assert.equal(await ann.post({ id: 99, ping: {} }), 204); // to the gateway itself
+    await ann.reply(99);
+    bus.resume();
+    await until(async () => (await ping()) === 204, "the bus to be back");
+    ann.destroy();
+  });
+
+  it("is answered while its gateway drains", async () => {
+    const third = await start({ args: ["--bus", bus.url, "--drain-time", "3s", "--message-rate", "0"] });
+    await ready(third);
+    const ann = await StreamClient.connect(third);
+    await until(async () => (await ann.post({ id: 5, ping: {} }, { at: gateways[0] })) === 204, "the third to be known");
+    const stopped = third.stop();
+    const statuses = new Set();
+    let hasEnded = false;
+    const end = ann.ended.finally(() => (hasEnded = true));
+    while (!hasEnded) statuses.add(await ann.post({ id: ann.nextId(), ping: {} }, { at: gateways[0] }));
+    assert.equal((await end).disconnect.code, 3001);
+    assert.ok([...statuses].every((status) => status === 204 || status === 404), [...statuses].join());
+    await stopped;
   });
 });

@@ -112,6 +112,18 @@ export class RawClient {
     return { status: Number(statusLine.split(" ")[1]), headers, body };
   }
 
+  // The next line, without its end.
+  async line() {
+    let end;
+    await until(() => {
+      end = this.#pending.indexOf("\n");
+      return end >= 0 || this.isEnded;
+    }, "a line");
+    const line = this.#pending.toString("utf8", 0, end);
+    this.#pending = this.#pending.subarray(end + 1);
+    return line;
+  }
+
   // What comes from here to the end, as text.
   async rest() {
     await until(() => this.isEnded, "the end of the connection");

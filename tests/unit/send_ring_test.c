@@ -7,6 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "gateway/settings.h"
+
 static struct send_ring *ring;
 
 static int begin(void **state)
@@ -143,6 +145,30 @@ static void forbidden_ring_is_said_to_be(void **state)
     drop_gather(state);
 }
 
+static enum option_outcome load_with(const char *how, char error[OPTION_ERROR_LIMIT])
+{
+    char *arguments[] = {"carillon-gateway", "--io-uring", (char *)how, "--web-root", "", NULL};
+    char *environment[] = {NULL};
+    struct settings *settings = NULL;
+    enum option_outcome outcome = settings_load(&settings, NULL, 5, arguments, environment, error);
+
+    if (outcome == OPTION_RUN)
+        settings_unref(settings);
+    return outcome;
+}
+
+static void who_insists_on_it_is_refused_and_others_are_served(void **state)
+{
+    (void)state;
+    char error[OPTION_ERROR_LIMIT];
+
+    assert_int_equal(load_with("on", error), OPTION_BAD);
+    assert_non_null(strstr(error, "--io-uring: cannot be on"));
+    assert_non_null(strstr(error, send_ring_explain(UV_EPERM)));
+    assert_int_equal(load_with("auto", error), OPTION_RUN);
+    assert_int_equal(load_with("off", error), OPTION_RUN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,11 +178,14 @@ int main(void)
                                         begin_gather, drop_gather),
         cmocka_unit_test(ring_that_does_not_send_is_none),
         cmocka_unit_test(forbidden_ring_is_said_to_be),
+        cmocka_unit_test(who_insists_on_it_is_refused_and_others_are_served),
     };
+    char message[OPTION_ERROR_LIMIT];
     int error = send_ring_probe();
 
     if (!error)
         return cmocka_run_group_tests(tests, NULL, NULL);
     print_message("no io_uring here: %s\n", send_ring_explain(error));
-    return 0;
+    return load_with("auto", message) == OPTION_RUN && load_with("on", message) == OPTION_BAD ? 0
+                                                                                              : 1;
 }

@@ -68,8 +68,9 @@ describe("--io-uring on", { skip }, () => {
   });
 
   it("sends nothing in another way at the end of a tick", async () => {
-    assert.ok((await count(gateway, "sends_total")) > 10_000);
-    assert.ok((await count(gateway, "batches_total")) > 0);
+    const [sends, batches] = [await count(gateway, "sends_total"), await count(gateway, "batches_total")];
+    assert.ok(sends >= 45, "one to each of these people at least");
+    assert.ok(batches > 0 && batches < sends, `${batches} batches of ${sends} sends`);
     assert.equal(await count(gateway, "passed_total"), 0);
   });
 

@@ -91,11 +91,6 @@ void stream_gather_end(struct loop *loop)
     loop->gather->is_open = false;
 }
 
-static bool continues_row(const struct stream_gather *gather, unsigned at)
-{
-    return at > 0 && gather->writes[at - 1].block == gather->writes[at].block;
-}
-
 bool stream_gather_add(struct stream_gather *gather, struct stream *stream, struct block *block,
                        size_t offset)
 {
@@ -107,11 +102,11 @@ bool stream_gather_add(struct stream_gather *gather, struct stream *stream, stru
         stream_gather_send(gather); /* which may find that the ring is broken */
     if (!gather->is_open || uv_fileno(&stream->uv.handle, &fd))
         return false;
+    if (gather->count == 0 || gather->writes[gather->count - 1].block != block)
+        block_ref(block);
     gather->writes[gather->count] = (struct gathered){stream, block, offset};
     gather->sends[gather->count] =
         (struct ring_send){.fd = fd, .data = block->data + offset, .size = block->size - offset};
-    if (!continues_row(gather, gather->count))
-        block_ref(block);
     gather->count++;
     return true;
 }

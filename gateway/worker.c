@@ -296,7 +296,7 @@ static void on_after_poll(uv_check_t *handle)
         uv_idle_stop(&worker->busy);
 }
 
-/* The first thread speaks for all: they are alike. */
+/* The first thread speaks for all, which are alike; but who insisted hears of each. */
 static void log_sends(const struct worker *worker, enum gather_mode mode, int error)
 {
     static const struct {
@@ -309,11 +309,13 @@ static void log_sends(const struct worker *worker, enum gather_mode mode, int er
     };
     struct log_field choice = log_text("io_uring", modes[mode].choice);
 
+    if (worker->index > 0 && !(error && mode == GATHER_ON))
+        return;
     if (error)
         log_event(mode == GATHER_ON ? LOG_WARNING : LOG_INFO, log_name("no io_uring"), choice,
                   log_number("thread", worker->index), log_text("sends", modes[GATHER_OFF].sends),
                   log_text("reason", send_ring_explain(error)));
-    else if (worker->index == 0)
+    else
         log_event(LOG_INFO, log_name("sends of a tick"), choice,
                   log_text("sends", modes[mode].sends));
 }

@@ -18,6 +18,7 @@ int loop_init(struct loop *loop)
     if (error)
         return error;
     loop->tls = NULL;
+    loop->gather = NULL;
     error = wheel_init(&loop->wheel, &loop->uv, on_deadline);
     if (error)
         uv_loop_close(&loop->uv);

@@ -21,10 +21,13 @@ struct loop_tls {
     unsigned char plain[LOOP_PLAIN_BUFFER_BYTES];
 };
 
+struct stream_gather;
+
 struct loop {
     uv_loop_t uv; /* must stay first */
     struct wheel wheel;
-    struct loop_tls *tls; /* NULL until a stream has TLS */
+    struct loop_tls *tls;         /* NULL until a stream has TLS */
+    struct stream_gather *gather; /* NULL: each write goes at once */
     unsigned char read_buffer[LOOP_READ_BUFFER_BYTES];
 };
 

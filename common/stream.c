@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "common/stream_gathered.h"
 #include "common/stream_tls.h"
 
 static struct loop *loop_of(const struct stream *stream)
@@ -31,6 +32,13 @@ static struct loop *loop_of(const struct stream *stream)
 static struct stream *stream_of(uv_handle_t *handle)
 {
     return container_of(handle, struct stream, uv.handle);
+}
+
+/* What was gathered goes before whatever is asked of the stream now. */
+static void settle(const struct stream *stream)
+{
+    if (stream->is_gathered)
+        stream_gather_send(loop_of(stream)->gather);
 }
 
 static void forget_queue(struct stream *stream)
@@ -140,6 +148,7 @@ int stream_fly(struct stream *stream)
  */
 static ssize_t try_write(struct stream *stream, const void *data, size_t size)
 {
+    settle(stream);
     if (stream->queue)
         return stream->queue->is_last ? UV_EPIPE : 0;
     return stream->tls ? stream_tls_write(stream, data, size) : stream_send(stream, data, size);
@@ -162,6 +171,36 @@ int stream_write(struct stream *stream, struct block *block, size_t offset)
     return send_if_first(stream);
 }
 
+int stream_write_gathered(struct stream *stream, struct block *block, size_t offset)
+{
+    assert(!stream_is_closing(stream));
+    settle(stream);
+
+    bool may_wait = !stream->queue && !stream->tls && offset < block->size &&
+                    !stream->uv.stream.connect_req && uv_is_writable(&stream->uv.stream);
+
+    if (!may_wait || !stream_gather_add(loop_of(stream)->gather, stream, block, offset))
+        return stream_write(stream, block, offset);
+    stream->is_gathered = true;
+    stream->written_bytes += block->size - offset;
+    return 0;
+}
+
+void stream_gathered_sent(struct stream *stream, struct block *block, size_t offset, size_t taken)
+{
+    stream->is_gathered = false;
+    offset += taken;
+    if (offset == block->size)
+        return;
+    stream_queue_append(queue_of(stream), block, offset);
+    stream->queue->has_begun |= taken > 0;
+
+    int error = send_if_first(stream);
+
+    assert(error == 0); /* uv_write wants an open socket without FIN, as when it was gathered */
+    (void)error;
+}
+
 int stream_write_bytes(struct stream *stream, const void *data, size_t size)
 {
     assert(!stream_is_closing(stream));
@@ -181,6 +220,7 @@ int stream_write_bytes(struct stream *stream, const void *data, size_t size)
 
 size_t stream_queued_bytes(const struct stream *stream)
 {
+    settle(stream);
     if (!stream->queue)
         return 0;
 
@@ -194,6 +234,7 @@ size_t stream_queued_bytes(const struct stream *stream)
 
 void stream_drop_queued(struct stream *stream)
 {
+    settle(stream);
     if (stream->queue)
         stream->written_bytes -= stream_queue_drop_waiting(stream->queue);
 }
@@ -226,6 +267,8 @@ static uint64_t travelling_bytes(const struct stream *stream)
 
 void stream_set_mark(const struct stream *stream, struct stream_mark *mark)
 {
+    settle(stream);
+
     uint64_t lacking = unacknowledged_bytes(stream);
 
     mark->next_byte = lacking > 0 ? travelling_bytes(stream) - lacking + 1 : 0;
@@ -297,6 +340,7 @@ int stream_init(struct stream *stream, struct loop *loop, bool is_unix,
     stream->queue = NULL;
     stream->tls = NULL;
     stream->written_bytes = 0;
+    stream->is_gathered = false;
     return is_unix ? uv_pipe_init(&loop->uv, &stream->uv.pipe, 0)
                    : uv_tcp_init(&loop->uv, &stream->uv.tcp);
 }
@@ -407,6 +451,7 @@ static int send_end(struct stream *stream)
 
 int stream_shutdown(struct stream *stream)
 {
+    settle(stream);
     if (!stream->queue)
         return send_end(stream);
     /* libuv waits for the write that it holds, and would refuse what is queued behind that. */
@@ -423,6 +468,7 @@ void stream_close(struct stream *stream)
 {
     if (stream_is_closing(stream))
         return;
+    settle(stream);
     if (stream->tls && !stream->queue)
         stream_tls_end(stream); /* which needs a moment's luck with the kernel's buffer */
     uv_close(&stream->uv.handle, on_closed);

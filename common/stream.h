@@ -62,6 +62,7 @@ struct stream {
     struct stream_queue *queue; /* NULL while the kernel takes everything */
     struct stream_tls *tls;     /* NULL: plain */
     uint64_t written_bytes;     /* ever, queued ones included and dropped ones not; plain ones */
+    bool is_gathered;           /* a write waits for the end of the loop's gather */
 };
 
 /* How far the peer was at some moment with what was written to it. */
@@ -123,6 +124,10 @@ void stream_read_once(struct stream *stream, size_t limit_bytes);
  * error when the connection is broken (nothing is queued then; the caller closes).
  */
 int stream_write(struct stream *stream, struct block *block, size_t offset);
+
+/* The same, but what goes out may wait for the end of a gather (stream_gather.h), if there is one;
+ * then an error comes as the `ended` event, like that of any write that was queued. */
+int stream_write_gathered(struct stream *stream, struct block *block, size_t offset);
 
 /* The same for few bytes that are in no block; what the kernel does not take is copied. */
 int stream_write_bytes(struct stream *stream, const void *data, size_t size);

@@ -21,6 +21,7 @@ struct config {
     const char *tls_listen;
     const char *admin_listen;
     uint64_t threads; /* 0: one for each core */
+    int io_uring;     /* enum gather_mode */
     const char *web_root;
     const char *lobby;
 

@@ -228,7 +228,7 @@ static void on_session_send(struct session *session, struct block *frames, size_
     metric_add(&stats_of(connection)->deliveries, messages);
     metric_add(&stats_of(connection)->bytes_sent, frames->size);
 
-    int error = stream_write(&connection->stream, frames, 0);
+    int error = stream_write_gathered(&connection->stream, frames, 0);
 
     if (error)
         connection_lose(connection, uv_err_name(error));

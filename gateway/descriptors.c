@@ -7,6 +7,9 @@
  * was just accepted and not yet counted; and one to spare. */
 #define LOOP_NEEDS 6
 
+/* Of a thread beside its loop: the ring of its sends. */
+#define THREAD_NEEDS 1
+
 /* The standard streams, libuv's signal pipes, two links to the bus and a name look-up for each, and
  * files that a reload reads. */
 #define PROCESS_NEEDS 24
@@ -40,7 +43,8 @@ int descriptors_divide(struct descriptors *descriptors, uint64_t limit, unsigned
                        unsigned listeners, uint64_t backend_requests)
 {
     uint64_t needs = PROCESS_NEEDS + LOOP_NEEDS * ((uint64_t)threads + 1) +
-                     (uint64_t)threads * (listeners - 1) + BACKEND_NEEDS * backend_requests;
+                     (uint64_t)threads * (THREAD_NEEDS + listeners - 1) +
+                     BACKEND_NEEDS * backend_requests;
     uint64_t rest = limit > needs ? limit - needs : 0;
 
     /* Where there are few, refusals and operators do not take them all. */

@@ -6,6 +6,8 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/send_ring.h"
+#include "common/stream_gather.h"
 #include "gateway/api_keys.h"
 #include "gateway/bus.h"
 #include "gateway/namespaces.h"
@@ -85,6 +87,17 @@ static int load_api_keys(struct settings *settings, char error[OPTION_ERROR_LIMI
     return result;
 }
 
+/* Whoever insists is told; auto falls back. */
+static int check_io_uring(const struct config *config, char error[OPTION_ERROR_LIMIT])
+{
+    int result = config->io_uring == GATHER_ON ? send_ring_probe() : 0;
+
+    if (result)
+        snprintf(error, OPTION_ERROR_LIMIT, "--io-uring: cannot be on: %s",
+                 send_ring_explain(result));
+    return result;
+}
+
 enum option_outcome settings_load(struct settings **settings, const struct settings *running,
                                   int argc, char **argv, char **environment,
                                   char error[OPTION_ERROR_LIMIT])
@@ -103,7 +116,8 @@ enum option_outcome settings_load(struct settings **settings, const struct setti
         if (error[0] != '\0' || load_files(loaded, error))
             outcome = OPTION_BAD;
     }
-    if (outcome == OPTION_RUN && (load_tokens(loaded, error) || load_api_keys(loaded, error)))
+    if (outcome == OPTION_RUN && (load_tokens(loaded, error) || load_api_keys(loaded, error) ||
+                                  (!running && check_io_uring(&loaded->config, error))))
         outcome = OPTION_BAD;
     if (outcome == OPTION_RUN) {
         loaded->namespaces = namespaces_create(&loaded->config);
@@ -144,6 +158,8 @@ int settings_check(int argc, char **argv, char **environment)
         if (load_tokens(loaded, error))
             option_print(&printer, error);
         if (load_api_keys(loaded, error))
+            option_print(&printer, error);
+        if (check_io_uring(config, error))
             option_print(&printer, error);
         if (check_bus(config, error))
             option_print(&printer, error);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/metrics.h"
+#include "common/stream_gather.h"
 
 /* Closes are counted by code: 1000 to 1014 each on its own, 1006 for connections that just broke,
  * and everything else (3000 to 4999) as one. */
@@ -41,6 +42,7 @@ struct worker_stats {
     struct metric messages_refused;  /* that the bus did not take */
     struct metric deliveries;        /* messages handed to a subscriber's socket */
     struct metric bytes_sent;        /* to the sockets, queued ones included */
+    struct gather_stats gather;      /* how they went to the kernel at the end of ticks */
     struct metric queues_high;       /* deliveries to a client for whom half the limit waited */
     struct metric slow_consumers;    /* closed with 1013 for --send-queue-limit */
     struct metric rate_limited;      /* closed with 1008 for --message-rate */

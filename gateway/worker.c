@@ -7,7 +7,10 @@
 
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "common/memory.h"
+#include "common/send_ring.h"
+#include "common/stream_gather.h"
 #include "common/tls_context.h"
 #include "gateway/ask.h"
 #include "gateway/census.h"
@@ -302,18 +305,55 @@ static void on_after_poll(uv_check_t *handle)
     worker->connections.sessions.recents.reach_bytes =
         worker->connections.sessions.settings->config.send_queue_limit;
     recents_end_tick(&worker->connections.sessions.recents);
+    stream_gather_begin(&worker->loop);
     channels_end_tick(&worker->connections.sessions.channels);
+    stream_gather_end(&worker->loop);
     if (connections_shake_hands(&worker->connections))
         uv_idle_start(&worker->busy, on_busy);
     else
         uv_idle_stop(&worker->busy);
 }
 
+/* The first thread speaks for all, which are alike; but who insisted hears of each. */
+static void log_sends(const struct worker *worker, enum gather_mode mode, int error)
+{
+    static const struct {
+        const char *choice;
+        const char *sends;
+    } modes[] = {
+        [GATHER_AUTO] = {"auto", "through io_uring where that is cheaper"},
+        [GATHER_ON] = {"on", "through io_uring"},
+        [GATHER_OFF] = {"off", "one by one"},
+    };
+    struct log_field choice = log_text("io_uring", modes[mode].choice);
+
+    if (worker->index > 0 && !(error && mode == GATHER_ON))
+        return;
+    if (error)
+        log_event(mode == GATHER_ON ? LOG_WARNING : LOG_INFO, log_name("no io_uring"), choice,
+                  log_number("thread", worker->index), log_text("sends", modes[GATHER_OFF].sends),
+                  log_text("reason", send_ring_explain(error)));
+    else
+        log_event(LOG_INFO, log_name("sends of a tick"), choice,
+                  log_text("sends", modes[mode].sends));
+}
+
+/* On the worker's thread: its ring is of no use to another. */
+static void start_gather(struct worker *worker)
+{
+    enum gather_mode mode =
+        (enum gather_mode)worker->connections.sessions.settings->config.io_uring;
+
+    log_sends(worker, mode, stream_gather_create(&worker->loop, mode, &worker->stats.gather));
+}
+
 static void run(void *argument)
 {
     struct worker *worker = argument;
 
+    start_gather(worker);
     uv_run(&worker->loop.uv, UV_RUN_DEFAULT);
+    stream_gather_destroy(&worker->loop);
 }
 
 static int listen_on(struct worker *worker, const struct worker_means *means)

@@ -5,6 +5,7 @@
  *
  *   --mode per-message   one send() for each message and client, at once
  *   --mode per-tick      what one epoll_wait brought is gathered, then one send() for each client
+ *   --mode io-uring      the same, with the sends handed to the kernel in batches
  *
  * What a socket does not take is copied and waits for room. With --fault it does wrong what the
  * load generator must notice: loses, doubles or swaps a message for one client, does nothing at all
@@ -28,6 +29,7 @@
 
 #include "common/buffer.h"
 #include "common/memory.h"
+#include "common/send_ring.h"
 
 #define EVENT_COUNT  1024
 #define READ_BYTES   ((size_t)256 * 1024)
@@ -49,6 +51,7 @@ static struct server {
     int epoll;
     int listener;
     bool is_per_tick;
+    struct send_ring *ring; /* NULL: one send() each */
     enum fault fault;
     struct peer **open;
     uint32_t open_count;
@@ -83,6 +86,16 @@ static void forget(struct peer *peer)
     memory_free(peer);
 }
 
+/* What the socket did not take. */
+static void keep(struct peer *peer, const unsigned char *rest, size_t size)
+{
+    if (size == 0)
+        return;
+    if (peer->waiting.size == 0)
+        watch(EPOLL_CTL_MOD, peer->fd, peer, EPOLLIN | EPOLLOUT);
+    buffer_append(&peer->waiting, rest, size);
+}
+
 /* A broken connection is noticed when it is read; here its bytes are just dropped. */
 static void send_to(struct peer *peer, const unsigned char *data, size_t size)
 {
@@ -90,12 +103,11 @@ static void send_to(struct peer *peer, const unsigned char *data, size_t size)
 
     if (peer->waiting.size == 0) {
         sent = send(peer->fd, data, size, MSG_NOSIGNAL);
-        if (sent == (ssize_t)size || (sent < 0 && errno != EAGAIN))
+        if (sent < 0 && errno != EAGAIN)
             return;
-        watch(EPOLL_CTL_MOD, peer->fd, peer, EPOLLIN | EPOLLOUT);
     }
     sent = sent < 0 ? 0 : sent;
-    buffer_append(&peer->waiting, data + sent, size - (size_t)sent);
+    keep(peer, data + sent, size - (size_t)sent);
 }
 
 static void send_waiting(struct peer *peer)
@@ -145,8 +157,45 @@ static void send_faulty(struct peer *peer, const unsigned char *frame, size_t si
     }
 }
 
+static void send_batch(struct peer *const *peers, unsigned count, const unsigned char *frames,
+                       size_t size)
+{
+    struct ring_send sends[SEND_RING_LIMIT];
+
+    for (unsigned i = 0; i < count; i++)
+        sends[i] = (struct ring_send){.fd = peers[i]->fd, .data = frames, .size = size};
+    if (send_ring_send(server.ring, sends, count)) {
+        fputs("bench-bare: io_uring failed\n", stderr);
+        exit(1);
+    }
+    for (unsigned i = 0; i < count; i++)
+        keep(peers[i], frames + sends[i].taken, size - sends[i].taken);
+}
+
+static void send_to_all_by_ring(const unsigned char *frames, size_t size)
+{
+    struct peer *batch[SEND_RING_LIMIT];
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < server.open_count; i++) {
+        if (server.open[i]->waiting.size > 0)
+            keep(server.open[i], frames, size);
+        else
+            batch[count++] = server.open[i];
+        if (count == SEND_RING_LIMIT) {
+            send_batch(batch, count, frames, size);
+            count = 0;
+        }
+    }
+    send_batch(batch, count, frames, size);
+}
+
 static void send_to_all(const unsigned char *frames, size_t size)
 {
+    if (server.ring) {
+        send_to_all_by_ring(frames, size);
+        return;
+    }
     for (uint32_t i = 0; i < server.open_count; i++) {
         if (i == 0 && server.fault != NONE)
             send_faulty(server.open[i], frames, size);
@@ -357,6 +406,10 @@ static bool read_option(const char *name, const char *value)
 {
     static const char *const faults[] = {"none", "lose", "double", "reorder", "pause", "die"};
 
+    if (strcmp(name, "--mode") == 0 && strcmp(value, "io-uring") == 0) {
+        server.is_per_tick = true;
+        return send_ring_create(&server.ring) == 0;
+    }
     if (strcmp(name, "--mode") == 0) {
         server.is_per_tick = strcmp(value, "per-tick") == 0;
         return server.is_per_tick || strcmp(value, "per-message") == 0;
@@ -375,7 +428,7 @@ int main(int argc, char **argv)
 
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc || !read_option(argv[i], argv[i + 1])) {
-            fputs("Usage: bench-bare [--mode per-message|per-tick]"
+            fputs("Usage: bench-bare [--mode per-message|per-tick|io-uring]"
                   " [--fault none|lose|double|reorder|pause|die]\n",
                   stderr);
             return 2;

@@ -10,6 +10,7 @@ import { assertSameChat, chatter } from "../lib/delivery.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { BINARY, CLOSE, PING, PONG, RawClient, TEXT, closePayload, frame, request } from "../lib/raw_client.js";
+import { sendingOn } from "../lib/sending.js";
 import { until } from "../lib/wait.js";
 
 // Kept: a bus may lose its gateway for a moment where the machine is busy.
@@ -21,7 +22,7 @@ onEachBus(BUSES, (Bus) => {
   before(async () => {
     bus = await Bus.start({ historySize: ALL });
     const args = ["--bus", bus.url, "--history-size", ALL];
-    gateway = await start({ args: [...args, "--threads", "4", "--message-rate", "0"] });
+    gateway = await start({ args: [...args, "--threads", "4", "--message-rate", "0"], env: sendingOn(Bus) });
     await ready(gateway);
   });
   after(async () => {

@@ -12,6 +12,7 @@ import { after, before, describe } from "node:test";
 import { start } from "./gateway.js";
 import { Redis } from "./redis.js";
 import { Router, RouterCluster } from "./router.js";
+import { sendingOn } from "./sending.js";
 import { until } from "./wait.js";
 
 class Local {
@@ -53,8 +54,8 @@ export function gatewaysOn(Bus) {
     bus = await Bus.start();
   });
   after(() => bus.stop());
-  return async ({ args = [], ...options } = {}) => {
-    const gateway = await start({ args: ["--bus", bus.url, ...args], ...options });
+  return async ({ args = [], env = {}, ...options } = {}) => {
+    const gateway = await start({ args: ["--bus", bus.url, ...args], env: { ...sendingOn(Bus), ...env }, ...options });
     // On its admin port: no connection of ours is among those that a test counts.
     const isReady = async () => (await fetch(`http://127.0.0.1:${gateway.adminPort}/ready`)).status === 200;
     await until(isReady, "/ready to be green");

@@ -1,0 +1,190 @@
+/*
+ * A subscriber's send is a short one, and many follow each other: the way into the kernel and back
+ * is a good part of their cost, and that a ring saves. It does so only at the end of a tick. A
+ * channel that is flushed before its time, because it has outgrown CHANNEL_TICK_BYTES or somebody
+ * subscribes, sends at once: the first copies so much that the way in does not count, and the
+ * second is rare.
+ *
+ * Only what the kernel takes is settled here. The rest goes to the stream's queue, and so to libuv:
+ * a full socket is waited for there, and one that is broken fails again and is reported from there,
+ * at a time when its owner may be told. (It is EPIPE then, whatever it was at first.)
+ */
+#include "common/stream_gather.h"
+
+#include <assert.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/send_ring.h"
+#include "common/send_trial.h"
+#include "common/stream_gathered.h"
+#include "common/stream_tls.h"
+
+struct gathered {
+    struct stream *stream;
+    struct block *block; /* a row of the same holds one reference */
+    size_t offset;
+};
+
+struct stream_gather {
+    struct send_ring *ring; /* NULL once it failed */
+    struct gather_stats *stats;
+    enum gather_mode mode;
+    bool is_open;
+    unsigned count;
+    struct gathered writes[SEND_RING_LIMIT];
+    struct ring_send sends[SEND_RING_LIMIT];
+    struct send_trial trial;
+};
+
+int stream_gather_create(struct loop *loop, enum gather_mode mode, struct gather_stats *stats)
+{
+    struct send_ring *ring;
+
+    assert(!loop->gather);
+    if (mode == GATHER_OFF)
+        return 0;
+
+    int error = send_ring_create(&ring);
+
+    if (error)
+        return error;
+    loop->gather = memory_zeroed(1, sizeof(*loop->gather));
+    loop->gather->ring = ring;
+    loop->gather->mode = mode;
+    loop->gather->stats = stats;
+    metric_set(&stats->threads, 1);
+    return 0;
+}
+
+static void give_up_ring(struct stream_gather *gather)
+{
+    send_ring_destroy(gather->ring);
+    gather->ring = NULL;
+    metric_set(&gather->stats->threads, 0);
+}
+
+void stream_gather_destroy(struct loop *loop)
+{
+    struct stream_gather *gather = loop->gather;
+
+    if (!gather)
+        return;
+    stream_gather_end(loop);
+    loop->gather = NULL;
+    give_up_ring(gather);
+    memory_free(gather);
+}
+
+void stream_gather_begin(struct loop *loop)
+{
+    if (loop->gather)
+        loop->gather->is_open = loop->gather->ring != NULL;
+}
+
+void stream_gather_end(struct loop *loop)
+{
+    if (!loop->gather)
+        return;
+    stream_gather_send(loop->gather);
+    loop->gather->is_open = false;
+}
+
+bool stream_gather_add(struct stream_gather *gather, struct stream *stream, struct block *block,
+                       size_t offset)
+{
+    uv_os_fd_t fd;
+
+    if (!gather)
+        return false;
+    if (gather->count == SEND_RING_LIMIT)
+        stream_gather_send(gather); /* which may find that the ring is broken */
+    if (!gather->is_open || uv_fileno(&stream->uv.handle, &fd))
+        return false;
+    if (gather->count == 0 || gather->writes[gather->count - 1].block != block)
+        block_ref(block);
+    gather->writes[gather->count] = (struct gathered){stream, block, offset};
+    gather->sends[gather->count] =
+        (struct ring_send){.fd = fd, .data = block->data + offset, .size = block->size - offset};
+    gather->count++;
+    return true;
+}
+
+static void send_each(struct stream_gather *gather)
+{
+    for (unsigned i = 0; i < gather->count; i++) {
+        struct ring_send *send = &gather->sends[i];
+        ssize_t taken = stream_send(gather->writes[i].stream, send->data, send->size);
+
+        send->taken = taken > 0 ? (size_t)taken : 0;
+    }
+    metric_add(&gather->stats->plain_sends, gather->count);
+}
+
+static void send_by_ring(struct stream_gather *gather)
+{
+    int error = send_ring_send(gather->ring, gather->sends, gather->count);
+
+    metric_add(&gather->stats->batches, 1);
+    metric_add(&gather->stats->sends, gather->count);
+    if (!error)
+        return;
+    log_event(LOG_WARNING, log_name("io_uring failed, sends go one by one from now on"),
+              log_text("error", uv_strerror(error)));
+    give_up_ring(gather);
+    gather->is_open = false;
+}
+
+static void send_by(struct stream_gather *gather, enum send_way way)
+{
+    if (way == SEND_RING)
+        send_by_ring(gather);
+    else
+        send_each(gather);
+}
+
+/* Of this thread, in nanoseconds. The kernel's work on loopback is in it, the time that somebody
+ * else had the core is not. */
+static uint64_t processor_time(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void send_as_it_pays(struct stream_gather *gather)
+{
+    bool is_timed;
+    unsigned count = gather->count;
+    enum send_way way = send_trial_next(&gather->trial, count, &is_timed);
+    uint64_t begun = is_timed ? processor_time() : 0;
+
+    send_by(gather, way);
+    if (is_timed && send_trial_note(&gather->trial, count, way, processor_time() - begun))
+        log_event(LOG_DEBUG, log_name("sends of a tick were timed"), log_number("sends", count),
+                  log_text("cheaper", send_trial_choice(&gather->trial, count) == SEND_RING
+                                          ? "io_uring"
+                                          : "one by one"));
+}
+
+void stream_gather_send(struct stream_gather *gather)
+{
+    unsigned count = gather->count;
+
+    if (count == 0)
+        return;
+    if (gather->mode == GATHER_ON)
+        send_by_ring(gather);
+    else
+        send_as_it_pays(gather);
+    gather->count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct gathered *write = &gather->writes[i];
+
+        stream_gathered_sent(write->stream, write->block, write->offset, gather->sends[i].taken);
+        if (i + 1 == count || gather->writes[i + 1].block != write->block)
+            block_unref(write->block);
+    }
+}

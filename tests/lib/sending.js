@@ -1,0 +1,19 @@
+// How a gateway of a test hands what its clients are sent to the kernel.
+//
+//     await start({ env: sendingOn(Bus) });
+//
+// Tests that run on every bus see every way, each on one bus: a way that loses, doubles or swaps something is found
+// out there, and no test runs twice for it.
+
+import { spawnSync } from "node:child_process";
+
+// Whether io_uring is there: containers often forbid it, and a build may be without.
+export const HAS_IO_URING =
+  spawnSync(process.env.CARILLON_GATEWAY ?? "", ["--check-config", "--io-uring", "on"], { env: {} }).status === 0;
+
+const ways = { local: HAS_IO_URING ? "on" : "auto", redis: "auto", router: "off" };
+
+// Environment of a gateway on that bus.
+export function sendingOn(Bus) {
+  return { CARILLON_IO_URING: ways[Bus.word] ?? "auto" };
+}

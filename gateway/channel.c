@@ -33,6 +33,8 @@ struct channel {
     struct list *dirty;
     const struct channel_sink *sink;
     enum channel_state state;
+    uint32_t due_ms;      /* while it waits: when it is flushed; afterwards: when it was to be */
+    bool was_due;         /* ever */
     struct message *base; /* the last one, where a wire needs it; else NULL */
     struct recent *recent;
     struct group *groups; /* one for each wire in use, and those that were: few */
@@ -270,6 +272,35 @@ void channel_flush_all(struct list *dirty)
 {
     while (!list_is_empty(dirty))
         channel_flush(container_of(dirty->next, struct channel, dirty_link));
+}
+
+struct channel *channel_first(struct list *dirty)
+{
+    return list_is_empty(dirty) ? NULL : container_of(dirty->next, struct channel, dirty_link);
+}
+
+/* One that was quiet is flushed at once, and due now: so the next message is the first to wait, and
+ * none waits for longer than it is told to. */
+bool channel_await(struct channel *channel, struct list *waiting, uint32_t now_ms, uint32_t wait_ms)
+{
+    bool is_busy = channel->was_due && now_ms - channel->due_ms < wait_ms;
+
+    channel->due_ms = is_busy ? now_ms + wait_ms : now_ms;
+    channel->was_due = true;
+    if (!is_busy) {
+        channel_flush(channel);
+        return false;
+    }
+    list_remove(&channel->dirty_link);
+    list_append(waiting, &channel->dirty_link);
+    return true;
+}
+
+uint32_t channel_wait_ms(const struct channel *channel, uint32_t now_ms)
+{
+    int32_t left_ms = (int32_t)(channel->due_ms - now_ms);
+
+    return left_ms > 0 ? (uint32_t)left_ms : 0;
 }
 
 bool channel_is_empty(const struct channel *channel)

@@ -10,6 +10,7 @@ void channels_init(struct channels *channels, const struct channel_sink *sink,
 {
     *channels = (struct channels){.sink = sink, .worker = worker, .hub = hub, .stats = stats};
     list_init(&channels->dirty);
+    list_init(&channels->waiting);
     list_init(&channels->idle);
 }
 
@@ -124,8 +125,38 @@ static void free_idle(struct channels *channels)
     }
 }
 
+/* Busy channels go on gathering; returns with the others flushed. */
+static void gather(struct channels *channels)
+{
+    struct channel *first;
+
+    while ((first = channel_first(&channels->dirty)))
+        channel_await(first, &channels->waiting, channels->now_ms, channels->gather_ms);
+    while ((first = channel_first(&channels->waiting)) &&
+           channel_wait_ms(first, channels->now_ms) == 0)
+        channel_flush(first);
+}
+
 void channels_end_tick(struct channels *channels)
 {
-    channel_flush_all(&channels->dirty);
+    if (channels->gather_ms > 0)
+        gather(channels);
+    else
+        channels_flush(channels);
     free_idle(channels);
+}
+
+bool channels_wait(const struct channels *channels, uint32_t *wait_ms)
+{
+    const struct channel *first = channel_first((struct list *)&channels->waiting);
+
+    if (first)
+        *wait_ms = channel_wait_ms(first, channels->now_ms);
+    return first;
+}
+
+void channels_flush(struct channels *channels)
+{
+    channel_flush_all(&channels->waiting);
+    channel_flush_all(&channels->dirty);
 }

@@ -15,8 +15,11 @@
 
 struct channels {
     struct map by_name;
-    struct list dirty; /* channels with something to flush */
-    struct list idle;  /* channels that may have lost their last subscriber in this tick */
+    struct list dirty;   /* channels with something to flush */
+    struct list waiting; /* those that gather more until they are due; the first to be is first */
+    uint32_t now_ms;     /* the owner's: loop time, wrapping; */
+    uint32_t gather_ms;  /* and how long busy channels gather (--coalesce-max); 0: a tick */
+    struct list idle;    /* channels that may have lost their last subscriber in this tick */
     const struct channel_sink *sink;
     struct worker *worker; /* only named in commands */
     struct inbox *hub;
@@ -46,7 +49,14 @@ void channels_refused(struct channels *channels, const struct channel_command *c
 /* The channel of that name, or NULL. */
 struct channel *channels_find(const struct channels *channels, const char *name, size_t name_size);
 
-/* At the end of a loop iteration: flushes what is dirty, frees what is empty. */
+/* At the end of a loop iteration: flushes what is dirty, or has waited long enough, frees what is
+ * empty. */
 void channels_end_tick(struct channels *channels);
+
+/* Whether some channel waits, and if so how long until channels_end_tick is to be called. */
+bool channels_wait(const struct channels *channels, uint32_t *wait_ms);
+
+/* Flushes all, those that wait as well. */
+void channels_flush(struct channels *channels);
 
 #endif

@@ -420,6 +420,13 @@ static const struct option options[] = {
      .maximum = 4 * GIB,
      .help =
          "Bytes that may wait for a slow client; one that is sent more is disconnected (1013)."},
+    {.name = "coalesce-max",
+     .type = OPTION_TIME,
+     .offset = AT(coalesce_max_ms),
+     .fallback = "0ms",
+     .argument = "TIME",
+     .maximum = 1000,
+     .help = "Messages of a busy channel may wait so long for more, to be sent together."},
     {.name = "allow-origin",
      .type = OPTION_LIST,
      .offset = AT(allow_origin),

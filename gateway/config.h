@@ -70,6 +70,7 @@ struct config {
     uint64_t max_message_size;
     uint64_t max_header_size;
     uint64_t send_queue_limit;
+    uint64_t coalesce_max_ms; /* 0: a busy channel's messages wait for nothing */
     struct option_list allow_origin;
 
     const char *private_prefix;

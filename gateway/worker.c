@@ -125,6 +125,7 @@ static void stop(struct worker *worker)
     lag_meter_stop(&worker->lag_meter);
     uv_close((uv_handle_t *)&worker->after_poll, NULL);
     uv_close((uv_handle_t *)&worker->busy, NULL);
+    uv_close((uv_handle_t *)&worker->due, NULL);
     inbox_close(&worker->inbox);
 }
 
@@ -237,7 +238,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         emulation_deliver(container_of(command, struct emulation_command, command));
         return;
     case COMMAND_SETTLED:
-        channel_flush_all(&channels->dirty);
+        channels_flush(channels);
         connections_dismiss(&worker->connections, &worker->settling);
         settle(worker);
         break;
@@ -246,7 +247,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         break;
     case COMMAND_OVERRUN:
         metric_add(&worker->stats.overruns, 1);
-        channel_flush_all(&channels->dirty);
+        channels_flush(channels);
         connections_restart(&worker->connections);
         break;
     case COMMAND_CONTROL: {
@@ -297,6 +298,22 @@ static void on_unblocked(struct connection_host *host)
     uv_idle_start(&container_of(host, struct worker, connections)->busy, on_busy);
 }
 
+static void on_due(uv_timer_t *timer)
+{
+    (void)timer; /* it ends the poll, and so the tick */
+}
+
+static void end_tick(struct worker *worker, struct channels *channels)
+{
+    uint32_t wait_ms;
+
+    channels->now_ms = (uint32_t)loop_now_ms(&worker->loop);
+    channels->gather_ms = (uint32_t)worker->connections.sessions.settings->config.coalesce_max_ms;
+    channels_end_tick(channels);
+    if (channels_wait(channels, &wait_ms))
+        uv_timer_start(&worker->due, on_due, wait_ms, 0);
+}
+
 static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
@@ -306,7 +323,7 @@ static void on_after_poll(uv_check_t *handle)
         worker->connections.sessions.settings->config.send_queue_limit;
     recents_end_tick(&worker->connections.sessions.recents);
     stream_gather_begin(&worker->loop);
-    channels_end_tick(&worker->connections.sessions.channels);
+    end_tick(worker, &worker->connections.sessions.channels);
     stream_gather_end(&worker->loop);
     if (connections_shake_hands(&worker->connections))
         uv_idle_start(&worker->busy, on_busy);
@@ -422,6 +439,8 @@ int worker_start(struct worker **out, unsigned index, const struct worker_means 
         error = uv_idle_init(&worker->loop.uv, &worker->busy);
     if (!error)
         error = uv_idle_init(&worker->loop.uv, &worker->survey_turn);
+    if (!error)
+        error = uv_timer_init(&worker->loop.uv, &worker->due);
     if (!error)
         error = listen_on(worker, means);
     if (!error)

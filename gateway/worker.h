@@ -21,6 +21,7 @@ struct worker {
     struct listener tls_listener;
     uv_check_t after_poll;
     uv_idle_t busy; /* keeps the loop from waiting while handshakes do */
+    uv_timer_t due; /* for the first channel that gathers more than a tick */
     struct lag_meter lag_meter;
     struct connection_host connections;
     struct flow deliveries; /* messages from the hub, and publishes that it gives back */

@@ -17,6 +17,7 @@ import {
 const { build, isQuick } = readCommandLine("tests/bench/run");
 const programs = new Programs(build);
 const gateway = { name: "gateway", kind: "gateway", args: ["--threads", "1"] };
+const gathering = { name: "gateway, gathering 10 ms", kind: "gateway", args: ["--threads", "1", "--coalesce-max", "10ms"] };
 const perMessage = { name: "per-message", kind: "bare", args: ["--mode", "per-message"] };
 const perTick = { name: "per-tick", kind: "bare", args: ["--mode", "per-tick"] };
 
@@ -91,6 +92,20 @@ const scenarios = [
     figures: speed,
     marks: [],
   },
+  {
+    name: "500 clients, 64 bytes, 500 messages a second, without and with --coalesce-max 10ms",
+    servers: [gathering, gateway],
+    load: ["--clients", "500", "--rate", "500", "--duration", "3s"],
+    rounds: 3,
+    figures: speed,
+    marks: [
+      {
+        name: "gathering takes at most 0.7 of the CPU per delivery",
+        value: (reports) => ratio(reports.get(gathering), reports.get(gateway), figures.cpu),
+        holds: (value) => value <= 0.7,
+      },
+    ],
+  },
   idleScenario(limitOfOpenFiles()),
 ];
 
@@ -119,7 +134,7 @@ small.push({ name: "idle", load: ["--clients", "300", "--idle", "--duration", "2
 async function checkSmall() {
   for (const { name, load } of small) {
     console.log(name);
-    const servers = [gateway, threaded, perMessage, perTick];
+    const servers = [gateway, threaded, gathering, perMessage, perTick];
     checkDelivery(await takeTurns(programs, { servers, load, rounds: 1 }));
   }
   console.log("a sender that does wrong is found out");

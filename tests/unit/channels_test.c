@@ -217,6 +217,105 @@ static void message_and_answer_for_an_unknown_channel_are_ignored(void **state)
     expect_channels(0);
 }
 
+/* A tick at that time; what the listener heard in it. */
+static void expect_at(uint32_t now_ms, const char *heard)
+{
+    channels.now_ms = now_ms;
+    channels_end_tick(&channels);
+    assert_string_equal(listeners[0].heard, heard);
+    listeners[0].heard[0] = '\0';
+}
+
+static void expect_wait(uint32_t expected_ms)
+{
+    uint32_t wait_ms;
+
+    assert_true(channels_wait(&channels, &wait_ms));
+    assert_int_equal(wait_ms, expected_ms);
+}
+
+static void busy_channel_gathers_for_as_long_as_it_may(void **state)
+{
+    uint32_t begin = UINT32_MAX - 12; /* loop time wraps meanwhile */
+    uint32_t wait_ms;
+
+    (void)state;
+    enter(0);
+    channels_subscribed(&channels, &answer);
+    channels.gather_ms = 10;
+    broadcast("a");
+    expect_at(begin, "a|"); /* it was quiet */
+    assert_false(channels_wait(&channels, &wait_ms));
+    broadcast("b");
+    expect_at(begin + 2, "");
+    expect_wait(10);
+    broadcast("c");
+    expect_at(begin + 11, "");
+    expect_wait(1);
+    expect_at(begin + 12, "bc|");
+    broadcast("d");
+    expect_at(begin + 14, "");
+    expect_at(begin + 30, "d|");
+    broadcast("e");
+    expect_at(begin + 34, "e|"); /* it was due long before */
+}
+
+static void what_waits_is_flushed_with_all(void **state)
+{
+    uint32_t wait_ms;
+
+    (void)state;
+    enter(0);
+    channels_subscribed(&channels, &answer);
+    channels.gather_ms = 10;
+    broadcast("a");
+    expect_at(0, "a|");
+    broadcast("b");
+    expect_at(1, "");
+    channels_flush(&channels);
+    assert_false(channels_wait(&channels, &wait_ms));
+    assert_string_equal(listeners[0].heard, "b|");
+    listeners[0].heard[0] = '\0';
+    broadcast("c");
+    expect_at(2, "c|");
+    channels.gather_ms = 0; /* after a reload */
+    broadcast("d");
+    expect_at(3, "d|");
+}
+
+static void who_comes_while_messages_wait_is_not_sent_them(void **state)
+{
+    (void)state;
+    enter(0);
+    channels_subscribed(&channels, &answer);
+    channels.gather_ms = 10;
+    broadcast("a");
+    expect_at(0, "a|");
+    broadcast("b");
+    expect_at(1, "");
+    enter(1);
+    assert_string_equal(listeners[0].heard, "b|");
+    assert_string_equal(listeners[1].heard, "");
+}
+
+static void channel_that_empties_while_messages_wait_is_gone(void **state)
+{
+    uint32_t wait_ms;
+
+    (void)state;
+    enter(0);
+    channels_subscribed(&channels, &answer);
+    channels.gather_ms = 10;
+    broadcast("a");
+    expect_at(0, "a|");
+    broadcast("b");
+    expect_at(1, "");
+    leave(&listeners[0]);
+    expect_at(2, "");
+    assert_false(channels_wait(&channels, &wait_ms));
+    expect_channels(0);
+}
+
 #define CHANNELS_TEST(test) cmocka_unit_test_setup_teardown(test, make_channels, destroy_channels)
 
 int main(void)
@@ -228,6 +327,10 @@ int main(void)
         CHANNELS_TEST(channel_left_before_the_hub_answered_waits_for_the_answer),
         CHANNELS_TEST(channel_that_opens_for_nobody_is_given_up),
         CHANNELS_TEST(refused_channel_is_gone_without_unsubscribing),
+        CHANNELS_TEST(busy_channel_gathers_for_as_long_as_it_may),
+        CHANNELS_TEST(what_waits_is_flushed_with_all),
+        CHANNELS_TEST(who_comes_while_messages_wait_is_not_sent_them),
+        CHANNELS_TEST(channel_that_empties_while_messages_wait_is_gone),
         CHANNELS_TEST(message_and_answer_for_an_unknown_channel_are_ignored),
     };
 

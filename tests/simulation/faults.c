@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "gateway/router_client_parts.h"
 #include "router/shard_parts.h"
 #include "tests/simulation/events.h"
 #include "tests/simulation/network.h"
@@ -14,6 +15,7 @@
 #define WELL_MS    20000 /* in which all is well again after a fault */
 #define LOOK_MS    100
 #define BREAK_MS   50
+#define NEWS_MS    61 /* longer than the longest latency */
 
 static struct bus_publish *make_publish(enum message_kind kind, const char *channel,
                                         const char *key)
@@ -170,6 +172,50 @@ static void break_line(struct process *one, struct process *other)
     }
 }
 
+/* Where a gateway seeks a channel: the router's id, or 0. */
+static uint64_t home_of(struct process *gateway, int channel)
+{
+    const char *name = channels[channel];
+    const struct route *route = client_route_find(&gateway->client, name, strlen(name));
+
+    return route && route->target ? route->target->node : 0;
+}
+
+static bool any_gateway_at(const struct process *router, int channel)
+{
+    for (int i = 0; i < GATEWAYS; i++) {
+        if (router && home_of(world.gateways[i], channel) == router->id)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Gateways give a channel back to a router that has returned, each in its time. A firewall that
+ * comes in the midst of that, and resets, divides them. Who has moved already wants the channel
+ * where its owner seems to have died, so the copy there forks at once; who has not stays where it
+ * is served, since a router is left only for one that it sees. Both go on, as router/README.md has
+ * it of splits: who was given a message at the old owner has seen more of the old epoch than the
+ * fork has, where that place is another message's. No order could please both, and the loss that
+ * it is told of when they meet is true, though a single thing went wrong.
+ *
+ * That is so only where they had moved before they could know: by now everybody has heard of it,
+ * and who has not moved does not. Nor is it so where lines hang: all have moved before the silence
+ * is noticed.
+ */
+static void do_look_who_is_divided(uint64_t routers)
+{
+    const struct process *one = world.routers[routers & 0xff];
+    const struct process *other = world.routers[routers >> 8];
+
+    for (int c = 0; c < CHANNELS; c++) {
+        if (any_gateway_at(one, c) && any_gateway_at(other, c)) {
+            say("%s is divided", channels[c]);
+            world.is_divided[c] = true;
+        }
+    }
+}
+
 /* A firewall between two routers rejects: it refuses connections, and resets those that are there
  * or leaves them hanging. */
 static void do_refuse_routers(uint64_t unused)
@@ -178,8 +224,10 @@ static void do_refuse_routers(uint64_t unused)
     int other;
 
     (void)unused;
-    if (cut_routers(&one, &other, true) && below(4) > 0)
-        break_line(world.routers[one], world.routers[other]);
+    if (!cut_routers(&one, &other, true) || below(4) == 0)
+        return;
+    break_line(world.routers[one], world.routers[other]);
+    act_at(world.now + NEWS_MS, do_look_who_is_divided, (uint64_t)other << 8 | (uint64_t)one);
 }
 
 static void do_break(uint64_t argument)
@@ -330,6 +378,7 @@ static void do_look(uint64_t since)
 {
     if (is_well() && world.well_looks++ > 0) {
         say("all is well");
+        memset(world.is_divided, 0, sizeof(world.is_divided));
         act_at(world.now + between(1, 300), do_next_fault, 0);
     } else if (world.now - since > WELL_MS) {
         fail("not all is well %d ms after a fault", WELL_MS);

@@ -14,7 +14,8 @@
  * was acknowledged is in its history, unless only routers that died had it; and of a channel of
  * which no gateway was told of a loss, every gateway has all of them;
  *   - where one thing after the other goes wrong (mild schedules, the same as in tests/chaos), all
- * is well again after each, and nobody is told of a loss at all.
+ * is well again after each, and nobody is told of a loss at all, but where a firewall came between
+ * two routers while gateways moved from one to the other (faults.c says why).
  */
 #include <assert.h>
 #include <stdbool.h>

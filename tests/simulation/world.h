@@ -51,6 +51,8 @@ struct world {
     uint64_t cut_gateways[GATEWAYS][ROUTERS];
     /* A firewall stands in that cut, which refuses: each takes the other for dead. */
     bool refuses[ROUTERS][ROUTERS];
+    /* One came between while gateways moved from one router to the other: faults.c. */
+    bool is_divided[CHANNELS];
     bool is_mild;    /* one fault at a time, each when all is well */
     int faults_left; /* of a mild schedule */
     unsigned well_looks;

@@ -134,6 +134,31 @@ static void copy_whose_title_was_lost_on_the_way_forks_and_loses_nothing(void **
     assert_int_equal(total_forks(), 1);
 }
 
+/* BOB has moved to FIRST, which is about to take the channel, and ANN has not. */
+static void firewall_in_the_midst_of_a_move_divides_gateways_and_who_saw_more_is_told(void **state)
+{
+    (void)state;
+    open_room_at_second();
+    add_router(FIRST);
+    pass(TICK_MS);
+    assert_roles("mirror owner -");
+    hold(SECOND, FIRST);
+    subscribe_from(BOB, FIRST, 'A', 2);
+    cut(FIRST, SECOND);
+    tell_dead(FIRST, processes[SECOND].id);
+    tell_dead(SECOND, processes[FIRST].id);
+    publish(ANN, SECOND, "at second");
+    assert_heard(ANN, "3:at second, ack 1 at A/3");
+    publish(BOB, FIRST, "at first");
+    assert_heard(BOB, "at B/2, 3:at first, ack 3 at B/3");
+    join(FIRST, SECOND);
+    subscribe_from(ANN, FIRST, 'A', 3);
+    subscribe_from(BOB, FIRST, 'B', 3);
+    assert_heard(ANN, "moved to 0, lost B/4");
+    assert_heard(BOB, "moved to 0, at B/3, 4:at second");
+    assert_roles("owner mirror -");
+}
+
 static void copy_that_was_given_without_a_title_is_forked(void **state)
 {
     (void)state;
@@ -374,6 +399,8 @@ int main(void)
         CLUSTER_TEST(repetition_is_known_after_the_channel_went, start_none),
         CLUSTER_TEST(owner_whose_taker_dies_before_it_had_all_goes_on, start_none),
         CLUSTER_TEST(copy_whose_title_was_lost_on_the_way_forks_and_loses_nothing, start_none),
+        CLUSTER_TEST(firewall_in_the_midst_of_a_move_divides_gateways_and_who_saw_more_is_told,
+                     start_none),
         CLUSTER_TEST(copy_that_was_given_without_a_title_is_forked, start_none),
         CLUSTER_TEST(copy_is_not_forked_before_those_who_see_its_owner_were_asked, start_three),
         CLUSTER_TEST(claim_goes_on_where_one_that_was_asked_dies, start_none),

@@ -67,6 +67,7 @@ struct config {
     uint64_t accept_rate;                 /* WebSockets a second; 0: no limit */
     uint64_t max_channels;
     uint64_t max_message_size;
+    uint64_t compress_min; /* bytes; 0: no compression */
     uint64_t max_header_size;
     uint64_t send_queue_limit;
     struct option_list allow_origin;

@@ -34,9 +34,10 @@ struct http_phase {
                             backend_request */
     const char *refusal; /* why a handshake was refused, after which the phase ends; NULL */
     int refused_status;
-    bool is_held;             /* the owner does not read until an answer was given */
-    bool is_client;           /* the handshake asks for the channel protocol, */
-    enum transport transport; /* over this one; else for the plain one, on `channel` */
+    bool is_held;               /* the owner does not read until an answer was given */
+    bool is_client;             /* the handshake asks for the channel protocol, */
+    enum transport transport;   /* over this one; else for the plain one, on `channel` */
+    enum deflate_window window; /* how messages are compressed */
     size_t channel_size;
     char channel[MESSAGE_CHANNEL_LIMIT + 1];
 };

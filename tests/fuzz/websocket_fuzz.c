@@ -87,7 +87,7 @@ static enum websocket_event read_piece(struct telling *telling, const uint8_t *b
         struct websocket_frame frame = {0};
         size_t before = left;
 
-        event = websocket_read(&telling->reader, &data, &left, telling->limit, &frame);
+        event = websocket_read(&telling->reader, &data, &left, telling->limit, NULL, &frame);
         require(left <= before && data == copy + (size - left));
         if (event != WEBSOCKET_MORE)
             tell(telling, event, &frame, telling->taken + size - left);

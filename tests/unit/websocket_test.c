@@ -128,7 +128,7 @@ static enum websocket_event feed(struct websocket_reader *reader, const unsigned
 
     memcpy(copy, bytes, size);
     do {
-        event = websocket_read(reader, &data, &size, limit, &frame);
+        event = websocket_read(reader, &data, &size, limit, NULL, &frame);
         if (event != WEBSOCKET_MORE)
             tell(event, &frame);
     } while (event != WEBSOCKET_MORE && event != WEBSOCKET_ERROR);
@@ -214,7 +214,7 @@ static void whole_frame_is_not_copied_and_nothing_is_kept(void **state)
     unsigned char *data = wire.data;
     size_t size = wire.size;
 
-    assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, &frame), WEBSOCKET_MESSAGE);
+    assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, NULL, &frame), WEBSOCKET_MESSAGE);
     assert_ptr_equal(frame.data, wire.data + 6);
     assert_int_equal(size, 0);
     assert_null(reader.partial);
@@ -496,7 +496,8 @@ static void close_code_must_be_one_that_may_be_sent(void **state)
         unsigned char *data = wire.data;
         size_t size = wire.size;
 
-        assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, &frame), WEBSOCKET_CONTROL);
+        assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, NULL, &frame),
+                         WEBSOCKET_CONTROL);
         assert_int_equal(frame.close_code, allowed[i]);
         assert_int_equal(frame.size, 5);
         assert_memory_equal(frame.data + 2, "why", 3);

@@ -180,15 +180,14 @@ int inflater_inflate(struct inflater *inflater, const void *data, size_t size, s
     if (size > UINT_MAX)
         return UV_E2BIG;
     error = inflate_part(inflater, data, size, limit);
-    /* Whoever ends with a last block has to put a zero behind it, so that the tail makes sense
-     * (§7.2.3.4); some do not. */
-    if (!error && (size == 0 || !is_untouched(stream)))
-        error = inflate_part(inflater, tail, sizeof(tail), limit);
-    if (!error && !is_between_blocks(stream))
-        error = UV_EINVAL;
-    if (error)
-        return error;
-    *message = inflater->output.data;
     *message_size = inflater->output.size;
-    return 0;
+    /* Whoever ends with a last block has to put a zero behind it, so that the tail makes sense
+     * (§7.2.3.4); some do not. And to some an empty message is an empty payload. */
+    if (!error && !is_untouched(stream))
+        error = inflate_part(inflater, tail, sizeof(tail), limit);
+    /* A message that was cut short takes the tail for a part of it. */
+    if (!error && (!is_between_blocks(stream) || inflater->output.size != *message_size))
+        error = UV_EINVAL;
+    *message = inflater->output.data;
+    return error;
 }

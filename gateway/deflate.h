@@ -45,7 +45,7 @@ struct text deflater_compress(struct deflater *deflater, enum deflate_window win
 void inflater_deinit(struct inflater *inflater);
 
 /*
- * Inflates the payload of a compressed message. 0: `*message` (and `*size`) is valid until the next
+ * Inflates the payload of a compressed message. 0: `*message` is valid until the next
  * call. UV_E2BIG: it has more than `limit` bytes, of which no more than that were made;
  * UV_EINVAL: it is no such payload, or not a whole one.
  */

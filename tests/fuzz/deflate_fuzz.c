@@ -75,9 +75,7 @@ static bool inflate_bytes(z_stream *stream, const unsigned char *data, size_t si
                           struct buffer *output)
 {
     for (size_t i = 0; i < size; i++) {
-        unsigned char byte = data[i];
-
-        stream->next_in = &byte;
+        stream->next_in = (unsigned char *)data + i;
         stream->avail_in = 1;
         do {
             unsigned char made[7];

@@ -4,11 +4,12 @@
 #define RSV1            WEBSOCKET_COMPRESSED
 #define COMPRESSED_TEXT (FIN_TEXT | RSV1)
 #define COMPRESSED_BIN  (FIN_BIN | RSV1)
-#define HELLO           "\xf2\x48\xcd\xc9\xc9\x07" /* and a zero behind it: §7.2.3.1 */
-#define HELLO_SIZE      7
 #define FRAGMENT_TEXT   (WEBSOCKET_TEXT | RSV1)
 #define FRAGMENT_BIN    (WEBSOCKET_BINARY | RSV1)
 #define FIN_CONT_BAD    (FIN_CONT | RSV1)
+
+/* RFC 7692 §7.2.3.1: "Hello". */
+static const char hello[7] = "\xf2\x48\xcd\xc9\xc9\x07";
 
 static struct inflater own;
 
@@ -55,9 +56,9 @@ static void add_compressed(unsigned first, unsigned char letter, size_t size)
 static void compressed_and_plain_messages_are_told_alike(void **state)
 {
     (void)state;
-    add_frame(COMPRESSED_TEXT, HELLO, HELLO_SIZE);
+    add_frame(COMPRESSED_TEXT, hello, sizeof(hello));
     add_text(FIN_TEXT, "plain");
-    add_frame(COMPRESSED_BIN, HELLO, HELLO_SIZE);
+    add_frame(COMPRESSED_BIN, hello, sizeof(hello));
     add_text(FIN_BIN, "plain");
     add_frame(COMPRESSED_TEXT, "", 1);
     add_frame(COMPRESSED_TEXT, "", 0);
@@ -68,13 +69,13 @@ static void compressed_and_plain_messages_are_told_alike(void **state)
 static void fragments_are_inflated_together(void **state)
 {
     (void)state;
-    for (size_t cut = 0; cut <= HELLO_SIZE; cut++) {
-        add_frame(FRAGMENT_TEXT, HELLO, cut);
+    for (size_t cut = 0; cut <= sizeof(hello); cut++) {
+        add_frame(FRAGMENT_TEXT, hello, cut);
         add_frame(WEBSOCKET_CONTINUATION, "", 0);
-        add_frame(FIN_CONT, HELLO + cut, HELLO_SIZE - cut);
+        add_frame(FIN_CONT, hello + cut, sizeof(hello) - cut);
         expect("text:Hello;");
     }
-    add_frame(FRAGMENT_BIN, HELLO, HELLO_SIZE);
+    add_frame(FRAGMENT_BIN, hello, sizeof(hello));
     add_text(FIN_CONT, "");
     expect("binary:Hello;");
 }
@@ -82,9 +83,9 @@ static void fragments_are_inflated_together(void **state)
 static void controls_come_between_compressed_fragments(void **state)
 {
     (void)state;
-    add_frame(FRAGMENT_TEXT, HELLO, 3);
+    add_frame(FRAGMENT_TEXT, hello, 3);
     add_text(FIN_PING, "p");
-    add_frame(FIN_CONT, HELLO + 3, HELLO_SIZE - 3);
+    add_frame(FIN_CONT, hello + 3, sizeof(hello) - 3);
     add_text(FIN_PONG, "");
     expect("ping:p;text:Hello;pong:;");
 }
@@ -92,8 +93,8 @@ static void controls_come_between_compressed_fragments(void **state)
 static void plain_message_follows_a_compressed_one_in_fragments(void **state)
 {
     (void)state;
-    add_frame(FRAGMENT_TEXT, HELLO, 3);
-    add_frame(FIN_CONT, HELLO + 3, HELLO_SIZE - 3);
+    add_frame(FRAGMENT_TEXT, hello, 3);
+    add_frame(FIN_CONT, hello + 3, sizeof(hello) - 3);
     add_text(WEBSOCKET_TEXT, "pl");
     add_text(FIN_CONT, "ain");
     expect("text:Hello;text:plain;");
@@ -102,8 +103,8 @@ static void plain_message_follows_a_compressed_one_in_fragments(void **state)
 static void rsv1_is_for_the_first_frame_of_a_message(void **state)
 {
     (void)state;
-    add_frame(FRAGMENT_TEXT, HELLO, 3);
-    add_frame(FIN_CONT_BAD, HELLO + 3, HELLO_SIZE - 3);
+    add_frame(FRAGMENT_TEXT, hello, 3);
+    add_frame(FIN_CONT_BAD, hello + 3, sizeof(hello) - 3);
     expect("error 1002;");
     add_text(WEBSOCKET_TEXT, "pl");
     add_text(FIN_CONT_BAD, "ain");
@@ -122,7 +123,7 @@ static void other_reserved_bits_stay_reserved(void **state)
     static const unsigned bits[] = {0x20, 0x10, 0x30, 0x60, 0x50, 0x70};
 
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-        add_frame(FIN_TEXT | bits[i], HELLO, HELLO_SIZE);
+        add_frame(FIN_TEXT | bits[i], hello, sizeof(hello));
         expect("error 1002;");
     }
 }
@@ -131,9 +132,9 @@ static void rsv1_without_negotiation_is_an_error(void **state)
 {
     (void)state;
     inflater = NULL;
-    add_frame(COMPRESSED_TEXT, HELLO, HELLO_SIZE);
+    add_frame(COMPRESSED_TEXT, hello, sizeof(hello));
     expect("error 1002;");
-    add_frame(FRAGMENT_BIN, HELLO, HELLO_SIZE);
+    add_frame(FRAGMENT_BIN, hello, sizeof(hello));
     expect("error 1002;");
 }
 
@@ -159,10 +160,10 @@ static void what_does_not_inflate_is_bad_data(void **state)
     (void)state;
     add_text(COMPRESSED_TEXT, "no deflate at all");
     expect("error 1007;");
-    add_frame(COMPRESSED_BIN, HELLO, 4);
+    add_frame(COMPRESSED_BIN, hello, 4);
     expect("error 1007;");
     add_text(FIN_PING, "first");
-    add_frame(FRAGMENT_BIN, HELLO, 4);
+    add_frame(FRAGMENT_BIN, hello, 4);
     add_text(FIN_CONT, "");
     expect("ping:first;error 1007;");
 }
@@ -193,7 +194,7 @@ static void too_large_a_payload_is_refused_at_its_header(void **state)
     (void)state;
     add_header(COMPRESSED_TEXT, 126, 2, 100 + 100 / 8 + 17);
     expect_limited(100, "error 1009;");
-    add_frame(FRAGMENT_TEXT, HELLO, HELLO_SIZE);
+    add_frame(FRAGMENT_TEXT, hello, sizeof(hello));
     add_header(FIN_CONT, 126, 2, 126);
     expect_limited(100, "error 1009;");
     /* And a plain one may not be larger than it is. */

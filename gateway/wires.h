@@ -13,13 +13,14 @@
 #include "gateway/stats.h"
 #include "gateway/websocket.h"
 
-/* How frames of the channel protocol travel. */
+/* How frames of the channel protocol travel. Behind each of the WebSocket's come the same ones
+ * compressed, in the order of the windows. */
 enum transport {
-    TRANSPORT_WEBSOCKET_JSON, /* and, as far behind it as the window's number says, compressed */
-    TRANSPORT_WEBSOCKET_PROTOBUF = TRANSPORT_WEBSOCKET_JSON + DEFLATE_WINDOWS, /* so is this one */
-    TRANSPORT_STREAM_JSON = TRANSPORT_WEBSOCKET_PROTOBUF + DEFLATE_WINDOWS,    /* a line each */
-    TRANSPORT_STREAM_PROTOBUF, /* HTTP streaming, lengths before them */
-    TRANSPORT_EVENTS,          /* Server-Sent Events */
+    TRANSPORT_WEBSOCKET_JSON = 0 * DEFLATE_WINDOWS,
+    TRANSPORT_WEBSOCKET_PROTOBUF = 1 * DEFLATE_WINDOWS,
+    TRANSPORT_STREAM_JSON = 2 * DEFLATE_WINDOWS, /* HTTP streaming: a line each */
+    TRANSPORT_STREAM_PROTOBUF,                   /* HTTP streaming, lengths before them */
+    TRANSPORT_EVENTS,                            /* Server-Sent Events */
     TRANSPORT_COUNT,
 };
 

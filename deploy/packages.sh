@@ -2,7 +2,7 @@
 
 build_packages=(cmake ninja-build gcc libc6-dev pkg-config libuv1-dev libhiredis-dev libprotobuf-c-dev
     protobuf-c-compiler libssl-dev libhttp-parser-dev libinih-dev libjansson-dev
-    libcurl4-openssl-dev liburing-dev)
+    libcurl4-openssl-dev liburing-dev zlib1g-dev)
 # What deploy/package needs beside these.
 package_packages=(dpkg-dev file help2man)
 

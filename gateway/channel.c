@@ -184,7 +184,7 @@ static size_t append(const struct channel *channel, struct group *group,
         return 0;
     if (!group->tick)
         group->tick = block_create(FIRST_BYTES);
-    group->tick = channel->sink->encode(group->wire, group->tick, message,
+    group->tick = channel->sink->encode(channel->sink->context, group->wire, group->tick, message,
                                         traits.needs_base ? channel->base : NULL);
     group->messages++;
     group->has_publication |= is_publication;

@@ -40,11 +40,12 @@ struct wire_traits {
 };
 
 struct channel_sink {
+    void *context; /* for encode */
     struct wire_traits (*traits)(uint8_t wire);
     /* Appends the message as frames of the wire to a block (which may move) and returns it. `base`
      * is the message before it, where the wire's traits say that it is needed; else NULL. */
-    struct block *(*encode)(uint8_t wire, struct block *block, const struct message *message,
-                            const struct message *base);
+    struct block *(*encode)(void *context, uint8_t wire, struct block *block,
+                            const struct message *message, const struct message *base);
     /* Sends a block of frames to one subscriber. It may unsubscribe itself, and no other. */
     void (*deliver)(struct subscription *subscription, struct block *frames, size_t messages);
     /* The channel took effect on the bus, or was refused (`error`): subscribers may begin. */

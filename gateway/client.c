@@ -55,9 +55,9 @@ void client_send(struct client *client)
     if (client->is_gathering || !client->session || replies->size == 0)
         return;
 
-    struct block *frames =
-        transport_append(client->transport, block_create(replies->size + WEBSOCKET_HEADER_LIMIT),
-                         replies->data, replies->size);
+    struct block *frames = transport_append(&client->host->wires, client->transport,
+                                            block_create(replies->size + WEBSOCKET_HEADER_LIMIT),
+                                            replies->data, replies->size);
 
     buffer_deinit(replies);
     client->host->events->send(client->session, frames, 0);
@@ -440,7 +440,8 @@ static void say_farewell(struct session *session, uint16_t code, const char *rea
     struct block *block;
 
     client_push_disconnect(&push, client_format(client), code, text_of(reason), code % 1000 < 500);
-    block = transport_append(client->transport, block_create(push.size), push.data, push.size);
+    block = transport_append(&client->host->wires, client->transport, block_create(push.size),
+                             push.data, push.size);
     buffer_append(output, block->data, block->size);
     block_unref(block);
     buffer_deinit(&push);

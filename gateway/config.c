@@ -403,6 +403,15 @@ static const struct option options[] = {
      .minimum = 1,
      .maximum = 64 * MIB,
      .help = "Largest message of a client; a larger one ends its connection (1009)."},
+    {.name = "compress-min",
+     .type = OPTION_SIZE,
+     .offset = AT(compress_min),
+     .fallback = "0",
+     .argument = "SIZE",
+     .maximum = 64 * MIB,
+     .help = "Messages of this size and more are sent compressed to clients that can take them so "
+             "(permessage-deflate), for processor time; 256 is a good value. 0 agrees on no "
+             "compression with any client."},
     {.name = "max-header-size",
      .type = OPTION_SIZE,
      .offset = AT(max_header_size),

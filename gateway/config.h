@@ -68,6 +68,7 @@ struct config {
     uint64_t accept_rate;                 /* WebSockets a second; 0: no limit */
     uint64_t max_channels;
     uint64_t max_message_size;
+    uint64_t compress_min; /* bytes; 0: no compression */
     uint64_t max_header_size;
     uint64_t send_queue_limit;
     uint64_t coalesce_max_ms; /* 0: a busy channel's messages wait for nothing */

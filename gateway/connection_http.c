@@ -122,7 +122,7 @@ void connection_read_http(struct connection *connection, const unsigned char *da
                     &http->kept);
     else
         plain_open(&connection->session, &connection->host->sessions, http->channel,
-                   http->channel_size);
+                   http->channel_size, http->window);
 }
 
 void connection_resume_http(struct http_exchange *exchange)

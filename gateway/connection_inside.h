@@ -71,7 +71,8 @@ struct connection {
     uint8_t tls_turn; /* enum tls_turn; TLS_SILENT but for TLS_HANDSHAKE */
     uint8_t verdict;  /* enum admission_verdict: where it is a refusal, TLS comes before the 503 */
     bool is_tls;
-    bool is_stream; /* from OPEN on: of HTTP, and no WebSocket */
+    bool is_stream;    /* from OPEN on: of HTTP, and no WebSocket */
+    bool may_compress; /* from OPEN on: its client may send messages that are compressed */
 };
 
 static inline struct connection *of_session(struct session *session)

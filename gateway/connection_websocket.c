@@ -162,11 +162,13 @@ static void note_life(struct connection *connection)
 
 void connection_read_frames(struct connection *connection, unsigned char *data, size_t size)
 {
+    struct inflater *inflater = &connection->host->sessions.inflater;
     struct websocket_frame frame;
 
     while (is_open(connection) || connection->state == CLOSING) {
         enum websocket_event event = websocket_read(
-            &connection->reader, &data, &size, config_of(connection)->max_message_size, &frame);
+            &connection->reader, &data, &size, config_of(connection)->max_message_size,
+            connection->may_compress ? inflater : NULL, &frame);
 
         if (event == WEBSOCKET_MORE) {
             websocket_reader_note(&connection->reader, now_ms(connection));
@@ -200,10 +202,13 @@ static void on_session_opened(struct session *session, int error)
 
     connection->http = NULL;
     connection->is_stream = is_stream;
+    connection->may_compress = http->window != DEFLATE_OFF;
     connection_set_state(connection, OPEN);
     peer_log_opened(connection_peer(connection));
     metric_add(&stats_of(connection)->handshakes, 1);
     metric_add(is_stream ? &stats_of(connection)->streams : &stats_of(connection)->websockets, 1);
+    if (connection->may_compress)
+        metric_add(&stats_of(connection)->handshakes_deflate, 1);
     connection_send(connection, http->accept.data, http->accept.size);
     if (connection->state == OPEN) {
         life_sign(&connection->life, now_ms(connection));

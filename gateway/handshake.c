@@ -191,7 +191,7 @@ int handshake_check(const struct http_request *request, const struct option_list
 }
 
 void handshake_append_accept(const struct http_request *request, const char *subprotocol,
-                             struct buffer *output)
+                             const char *extensions, struct buffer *output)
 {
     char text[KEY_SIZE + sizeof(ACCEPT_GUID)];
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -207,6 +207,8 @@ void handshake_append_accept(const struct http_request *request, const char *sub
                   (const char *)accept);
     if (subprotocol)
         buffer_printf(output, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+    if (extensions[0] != '\0')
+        buffer_printf(output, "Sec-WebSocket-Extensions: %s\r\n", extensions);
     buffer_append_text(output, "\r\n");
 }
 

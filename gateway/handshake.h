@@ -31,9 +31,10 @@ bool handshake_allows_origin(const struct http_request *request,
 int handshake_check(const struct http_request *request, const struct option_list *allowed_origins,
                     const struct forwarded *forwarded, bool is_tls, const char **message);
 
-/* Appends the 101 response for a request that passed; `subprotocol` is NULL or the chosen one. */
+/* Appends the 101 response for a request that passed; `subprotocol` is NULL or the chosen one,
+ * `extensions` what was agreed on of these, or empty. */
 void handshake_append_accept(const struct http_request *request, const char *subprotocol,
-                             struct buffer *output);
+                             const char *extensions, struct buffer *output);
 
 /* Appends the response that refuses the request, with Sec-WebSocket-Version: 13 on a 426. */
 void handshake_append_refusal(const struct http_request *request, int status, const char *message,

@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "gateway/base_path.h"
 #include "gateway/client.h"
+#include "gateway/deflate_offer.h"
 #include "gateway/handshake.h"
 #include "gateway/http_fallback.h"
 #include "gateway/plain.h"
@@ -112,7 +113,8 @@ void http_phase_keep_headers(struct http_phase *http, const struct http_request 
 }
 
 /* The format is asked for by a subprotocol, or where that cannot be, in the address. */
-static void accept_client(struct http_phase *http, const struct http_request *request)
+static void accept_client(struct http_phase *http, const struct http_request *request,
+                          const char *extensions)
 {
     char format[16];
     bool is_subprotocol =
@@ -123,8 +125,23 @@ static void accept_client(struct http_phase *http, const struct http_request *re
 
     http_phase_keep_headers(http, request);
     http->is_client = true;
-    http->transport = is_protobuf ? TRANSPORT_WEBSOCKET_PROTOBUF : TRANSPORT_WEBSOCKET_JSON;
-    handshake_append_accept(request, is_subprotocol ? CLIENT_SUBPROTOCOL : NULL, &http->accept);
+    http->transport =
+        transport_of_websocket(is_protobuf ? CLIENT_PROTOBUF : CLIENT_JSON, http->window);
+    handshake_append_accept(request, is_subprotocol ? CLIENT_SUBPROTOCOL : NULL, extensions,
+                            &http->accept);
+}
+
+/* The extensions of a handshake; false where what it offers is no list of them. */
+static bool negotiate(struct http_phase *http, const struct http_request *request,
+                      char extensions[DEFLATE_ANSWER_LIMIT])
+{
+    if (deflate_negotiate(request, &http->window, extensions))
+        return false;
+    if (http->sessions->settings->config.compress_min == 0) {
+        http->window = DEFLATE_OFF;
+        extensions[0] = '\0';
+    }
+    return true;
 }
 
 static enum http_verdict respond_below(struct http_phase *http, const struct http_request *request,
@@ -132,6 +149,7 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
 {
     const struct settings *settings = http->sessions->settings;
     bool wants_upgrade = http_request_header_has_token(request, "upgrade", "websocket");
+    char extensions[DEFLATE_ANSWER_LIMIT];
     const char *message = NULL;
 
     if (!wants_upgrade && http_fallback_serves(request->path)) {
@@ -153,14 +171,17 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
 
     if (status != 101)
         return refuse(http, request, status, message, output);
+    if (!negotiate(http, request, extensions))
+        return refuse(http, request, 400, "Sec-WebSocket-Extensions is no list of extensions",
+                      output);
     if (client_serves(request->path)) {
-        accept_client(http, request);
+        accept_client(http, request, extensions);
         return HTTP_TAKEN;
     }
     status = plain_channel(request, settings, http->channel, &http->channel_size, &message);
     if (status)
         return refuse(http, request, status, message, output);
-    handshake_append_accept(request, NULL, &http->accept);
+    handshake_append_accept(request, NULL, extensions, &http->accept);
     return HTTP_TAKEN;
 }
 

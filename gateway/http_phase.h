@@ -35,10 +35,11 @@ struct http_phase {
     struct buffer allowed; /* exchange.refusal_headers, where there are any */
     const char *refusal;   /* why a handshake was refused, after which the phase ends; NULL */
     int refused_status;
-    struct pace pace;         /* of posts beside a stream */
-    bool is_held;             /* the owner does not read until an answer was given */
-    bool is_client;           /* the handshake asks for the channel protocol, */
-    enum transport transport; /* over this one; else for the plain one, on `channel` */
+    struct pace pace;           /* of posts beside a stream */
+    bool is_held;               /* the owner does not read until an answer was given */
+    bool is_client;             /* the handshake asks for the channel protocol, */
+    enum transport transport;   /* over this one; else for the plain one, on `channel` */
+    enum deflate_window window; /* how messages are compressed */
     size_t channel_size;
     char channel[MESSAGE_CHANNEL_LIMIT + 1];
 };

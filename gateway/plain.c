@@ -113,35 +113,36 @@ static const struct session_protocol plain_protocol = {
 };
 
 void plain_open(struct session *session, struct session_host *host, const char *channel,
-                size_t channel_size)
+                size_t channel_size, enum deflate_window window)
 {
     session_init(session, host, &plain_protocol);
-    if (channels_join(&host->channels, channel, channel_size, &session->subscription, WIRE_PLAIN) ==
-        CHANNEL_OPEN)
+    if (channels_join(&host->channels, channel, channel_size, &session->subscription,
+                      wire_of_plain(window)) == CHANNEL_OPEN)
         host->events->opened(session, 0);
 }
 
 /* A JSON string is sent as what it says, any other value as its JSON text. */
-static struct block *append_json(struct block *block, const struct message *message)
+static struct block *append_json(struct wires *wires, enum deflate_window window,
+                                 struct block *block, const struct message *message)
 {
     struct text json = {(const char *)message->data, message->data_size};
     struct buffer said = {0};
 
     if (client_read_json_string(json, &said))
-        block = websocket_append_frame(block, WEBSOCKET_TEXT, said.data, said.size);
-    else
-        block = websocket_append_frame(block, WEBSOCKET_TEXT, message->data, message->data_size);
+        json = (struct text){(const char *)said.data, said.size};
+    block = wires_append_frame(wires, window, block, WEBSOCKET_TEXT, json.data, json.size);
     buffer_deinit(&said);
     return block;
 }
 
-struct block *plain_encode(struct block *block, const struct message *message)
+struct block *plain_encode(struct wires *wires, enum deflate_window window, struct block *block,
+                           const struct message *message)
 {
     if (message->kind == MESSAGE_JSON || message->kind == MESSAGE_PASSING_JSON)
-        return append_json(block, message);
-    return websocket_append_frame(block,
-                                  message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
-                                  message->data, message->data_size);
+        return append_json(wires, window, block, message);
+    return wires_append_frame(wires, window, block,
+                              message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
+                              message->data, message->data_size);
 }
 
 void plain_deliver(struct subscription *subscription, struct block *frames, size_t messages)

@@ -18,10 +18,11 @@ int plain_channel(const struct http_request *request, const struct settings *set
 
 /* Starts a session on a channel; `opened` follows, maybe before this returns. */
 void plain_open(struct session *session, struct session_host *host, const char *channel,
-                size_t channel_size);
+                size_t channel_size, enum deflate_window window);
 
 /* For the sink of all channels (wires.h). */
-struct block *plain_encode(struct block *block, const struct message *message);
+struct block *plain_encode(struct wires *wires, enum deflate_window window, struct block *block,
+                           const struct message *message);
 void plain_deliver(struct subscription *subscription, struct block *frames, size_t messages);
 void plain_opened(struct subscription *subscription, int error);
 

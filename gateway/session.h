@@ -22,6 +22,7 @@
 #include "gateway/recent.h"
 #include "gateway/settings.h"
 #include "gateway/websocket.h"
+#include "gateway/wires.h"
 
 struct client;
 struct session;
@@ -41,6 +42,8 @@ struct session_events {
 /* What the sessions of a worker share. */
 struct session_host {
     struct channels channels;
+    struct wires wires;
+    struct inflater inflater;
     struct recents recents;
     struct clients clients;
     const struct session_events *events;

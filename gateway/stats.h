@@ -27,6 +27,7 @@ struct worker_stats {
     struct metric proxy_errors;       /* closed for want of a PROXY header */
     struct metric handshakes;         /* that succeeded */
     struct metric handshakes_refused; /* that were answered with an error */
+    struct metric handshakes_deflate; /* that agreed on permessage-deflate */
     struct metric http_requests;      /* that were no handshakes */
     struct metric posts;              /* beside a stream, that went on their way */
     struct metric posts_refused;      /* and those that were answered with an error */
@@ -43,13 +44,15 @@ struct worker_stats {
     struct metric deliveries;        /* messages handed to a subscriber's socket */
     struct metric bytes_sent;        /* to the sockets, queued ones included */
     struct gather_stats gather;      /* how they went to the kernel at the end of ticks */
-    struct metric queues_high;       /* deliveries to a client for whom half the limit waited */
-    struct metric slow_consumers;    /* closed with 1013 for --send-queue-limit */
-    struct metric rate_limited;      /* closed with 1008 for --message-rate */
-    struct metric dead_peers;        /* that answered no ping */
-    struct metric holds;             /* times that a connection was not read: the hub was behind */
-    struct metric overruns;          /* times that the hub had to leave out messages */
-    struct metric histories_lost;    /* times that subscribers could not be given all messages */
+    struct metric deflate_before; /* bytes of messages that were compressed, once for each wire */
+    struct metric deflate_after;  /* and what became of them */
+    struct metric queues_high;    /* deliveries to a client for whom half the limit waited */
+    struct metric slow_consumers; /* closed with 1013 for --send-queue-limit */
+    struct metric rate_limited;   /* closed with 1008 for --message-rate */
+    struct metric dead_peers;     /* that answered no ping */
+    struct metric holds;          /* times that a connection was not read: the hub was behind */
+    struct metric overruns;       /* times that the hub had to leave out messages */
+    struct metric histories_lost; /* times that subscribers could not be given all messages */
     struct metric closes[STATS_CLOSE_COUNT]; /* the last one: all other codes */
     struct metric channels;                  /* with a subscriber here */
     struct metric clients;                   /* of the channel protocol, connected now */

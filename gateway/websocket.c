@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <uv.h>
 
 #include "common/buffer.h"
 #include "common/memory.h"
@@ -14,6 +15,7 @@
 
 struct header {
     bool is_final;
+    bool is_compressed;
     uint8_t opcode;
     uint64_t payload_size;
     unsigned char mask[4];
@@ -29,6 +31,7 @@ struct websocket_partial {
     uint64_t remaining; /* payload bytes of the frame that have not arrived */
     unsigned phase;     /* of the mask */
     uint8_t opcode;     /* of the message that the fragments make; 0 outside of one */
+    bool is_compressed; /* that message */
     uint8_t utf8;
     struct buffer message;
     size_t noted_size; /* of the message, and 1 more; 0: it has not been noted */
@@ -90,8 +93,8 @@ unsigned websocket_unmask(unsigned char *data, size_t size, const unsigned char 
     return (unsigned)((phase + size) & 3);
 }
 
-size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT],
-                              enum websocket_opcode opcode, uint64_t payload_size)
+size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT], unsigned opcode,
+                              uint64_t payload_size)
 {
     unsigned length_bytes = payload_size < 126 ? 0 : payload_size <= 0xffff ? 2 : 8;
 
@@ -102,8 +105,8 @@ size_t websocket_write_header(unsigned char header[WEBSOCKET_HEADER_LIMIT],
     return 2 + length_bytes;
 }
 
-struct block *websocket_append_frame(struct block *block, enum websocket_opcode opcode,
-                                     const void *data, size_t size)
+struct block *websocket_append_frame(struct block *block, unsigned opcode, const void *data,
+                                     size_t size)
 {
     unsigned char header[WEBSOCKET_HEADER_LIMIT];
     size_t header_size = websocket_write_header(header, opcode, size);
@@ -135,6 +138,12 @@ size_t websocket_write_close(unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT], u
     return 4 + size;
 }
 
+/* What a call of websocket_read is given beside the bytes. */
+struct reading {
+    size_t limit;
+    struct inflater *inflater; /* NULL: nothing may be compressed */
+};
+
 static enum websocket_event broken(struct websocket_frame *frame, uint16_t code, const char *reason)
 {
     frame->close_code = code;
@@ -164,6 +173,7 @@ static void parse_header(const unsigned char *bytes, size_t size, struct header 
     unsigned length_bytes = length == 126 ? 2 : length == 127 ? 8 : 0;
 
     header->is_final = bytes[0] & 0x80;
+    header->is_compressed = bytes[0] & WEBSOCKET_COMPRESSED;
     header->opcode = bytes[0] & 0x0f;
     header->payload_size = length_bytes ? 0 : length;
     for (unsigned i = 0; i < length_bytes; i++)
@@ -176,12 +186,14 @@ static bool is_control(uint8_t opcode)
     return opcode & 0x8;
 }
 
-/* What is wrong with the first two bytes, or NULL (§5.2, §5.5). */
-static const char *check_start(const unsigned char *bytes, bool in_message)
+/* What is wrong with the first two bytes, or NULL (§5.2, §5.5; RFC 7692 §6). */
+static const char *check_start(const unsigned char *bytes, bool in_message, bool may_compress)
 {
     uint8_t opcode = bytes[0] & 0x0f;
+    bool begins_message = opcode == WEBSOCKET_TEXT || opcode == WEBSOCKET_BINARY;
+    unsigned allowed = may_compress && begins_message ? WEBSOCKET_COMPRESSED : 0;
 
-    if (bytes[0] & 0x70)
+    if (bytes[0] & 0x70 & ~allowed)
         return "reserved bits are set";
     if (!(bytes[1] & 0x80))
         return "the frame is not masked";
@@ -195,6 +207,13 @@ static const char *check_start(const unsigned char *bytes, bool in_message)
     if (opcode == WEBSOCKET_CONTINUATION)
         return in_message ? NULL : "a continuation continues nothing";
     return in_message ? "a message begins inside another" : NULL;
+}
+
+/* What a message may take on its way. A byte that is compressed in vain takes nine bits of the
+ * fixed code of deflate at most (RFC 1951 §3.2.6). */
+static size_t size_limit(const struct reading *reading, bool is_compressed)
+{
+    return is_compressed ? reading->limit + reading->limit / 8 + 16 : reading->limit;
 }
 
 /* Checks the whole header; returns WEBSOCKET_MORE if it is good. */
@@ -240,22 +259,55 @@ static enum websocket_event control_event(uint8_t opcode, unsigned char *data, s
     return WEBSOCKET_CONTROL;
 }
 
+/* A whole message, whose text has not been checked. */
+static enum websocket_event whole_message(uint8_t opcode, unsigned char *data, size_t size,
+                                          struct websocket_frame *frame)
+{
+    frame->opcode = (enum websocket_opcode)opcode;
+    frame->data = data;
+    frame->size = size;
+    if (opcode == WEBSOCKET_TEXT) {
+        uint8_t utf8 = utf8_continue(UTF8_START, data, size);
+
+        if (utf8 != UTF8_START)
+            return broken_text(frame, utf8);
+    }
+    return WEBSOCKET_MESSAGE;
+}
+
+static enum websocket_event compressed_message(const struct reading *reading, uint8_t opcode,
+                                               const unsigned char *data, size_t size,
+                                               struct websocket_frame *frame)
+{
+    unsigned char *message;
+    size_t message_size;
+    int error =
+        inflater_inflate(reading->inflater, data, size, reading->limit, &message, &message_size);
+
+    if (error == UV_E2BIG)
+        return broken(frame, WEBSOCKET_CLOSE_TOO_BIG, "the message inflates to too much");
+    if (error)
+        return broken(frame, WEBSOCKET_CLOSE_BAD_DATA, "the message does not inflate");
+    return whole_message(opcode, message, message_size, frame);
+}
+
 /* A whole unfragmented frame at `*data`: no copy. Returns WEBSOCKET_MORE if it is not that. */
-static enum websocket_event read_whole(unsigned char **data, size_t *size, size_t limit,
-                                       struct websocket_frame *frame)
+static enum websocket_event read_whole(const struct reading *reading, unsigned char **data,
+                                       size_t *size, struct websocket_frame *frame)
 {
     unsigned char *bytes = *data;
     struct header header;
     size_t header_size;
 
-    if (*size < 2 || check_start(bytes, false) || !(bytes[0] & 0x80))
+    if (*size < 2 || check_start(bytes, false, reading->inflater) || !(bytes[0] & 0x80))
         return WEBSOCKET_MORE;
     header_size = header_size_of(bytes);
     if (*size < header_size)
         return WEBSOCKET_MORE;
     parse_header(bytes, header_size, &header);
     if (header.payload_size > *size - header_size ||
-        check_header(&header, bytes[1] & 0x7f, 0, limit, frame) != WEBSOCKET_MORE)
+        check_header(&header, bytes[1] & 0x7f, 0, size_limit(reading, header.is_compressed),
+                     frame) != WEBSOCKET_MORE)
         return WEBSOCKET_MORE; /* the careful way finds the same and says so */
 
     size_t payload_size = (size_t)header.payload_size;
@@ -265,25 +317,22 @@ static enum websocket_event read_whole(unsigned char **data, size_t *size, size_
     websocket_unmask(bytes + header_size, payload_size, header.mask, 0);
     if (is_control(header.opcode))
         return control_event(header.opcode, bytes + header_size, payload_size, frame);
-    frame->opcode = (enum websocket_opcode)header.opcode;
-    frame->data = bytes + header_size;
-    frame->size = payload_size;
-    if (header.opcode == WEBSOCKET_TEXT) {
-        uint8_t utf8 = utf8_continue(UTF8_START, frame->data, payload_size);
-
-        if (utf8 != UTF8_START)
-            return broken_text(frame, utf8);
-    }
-    return WEBSOCKET_MESSAGE;
+    if (header.is_compressed)
+        return compressed_message(reading, header.opcode, bytes + header_size, payload_size, frame);
+    return whole_message(header.opcode, bytes + header_size, payload_size, frame);
 }
 
-static enum websocket_event begin_frame(struct websocket_partial *partial, size_t limit,
+static enum websocket_event begin_frame(struct websocket_partial *partial,
+                                        const struct reading *reading,
                                         struct websocket_frame *frame)
 {
     struct header *header = &partial->header;
 
     parse_header(partial->header_bytes, partial->header_size, header);
 
+    size_t limit =
+        size_limit(reading, header->opcode == WEBSOCKET_CONTINUATION ? partial->is_compressed
+                                                                     : header->is_compressed);
     enum websocket_event event =
         check_header(header, partial->header_bytes[1] & 0x7f, partial->message.size, limit, frame);
 
@@ -295,6 +344,7 @@ static enum websocket_event begin_frame(struct websocket_partial *partial, size_
     partial->control_size = 0;
     if (!is_control(header->opcode) && header->opcode != WEBSOCKET_CONTINUATION) {
         partial->opcode = header->opcode;
+        partial->is_compressed = header->is_compressed;
         partial->utf8 = UTF8_START;
     }
     return WEBSOCKET_MORE;
@@ -307,21 +357,23 @@ static void take_header_byte(struct websocket_partial *partial, unsigned char **
     --*size;
 }
 
-static enum websocket_event take_header(struct websocket_partial *partial, unsigned char **data,
-                                        size_t *size, size_t limit, struct websocket_frame *frame)
+static enum websocket_event take_header(struct websocket_partial *partial,
+                                        const struct reading *reading, unsigned char **data,
+                                        size_t *size, struct websocket_frame *frame)
 {
     while (*size > 0) {
         take_header_byte(partial, data, size);
         if (partial->header_size < 2)
             continue;
         if (partial->header_size == 2) {
-            const char *wrong = check_start(partial->header_bytes, partial->opcode != 0);
+            const char *wrong =
+                check_start(partial->header_bytes, partial->opcode != 0, reading->inflater);
 
             if (wrong)
                 return broken(frame, WEBSOCKET_CLOSE_PROTOCOL_ERROR, wrong);
         }
         if (partial->header_size == header_size_of(partial->header_bytes))
-            return begin_frame(partial, limit, frame);
+            return begin_frame(partial, reading, frame);
     }
     return WEBSOCKET_MORE;
 }
@@ -343,7 +395,7 @@ static enum websocket_event take_payload(struct websocket_partial *partial, unsi
         return WEBSOCKET_MORE;
     }
     buffer_append(&partial->message, bytes, take);
-    if (partial->opcode == WEBSOCKET_TEXT) {
+    if (partial->opcode == WEBSOCKET_TEXT && !partial->is_compressed) {
         partial->utf8 = utf8_continue(partial->utf8, bytes, take);
         if (partial->utf8 == UTF8_REJECT)
             return broken_text(frame, partial->utf8);
@@ -352,7 +404,7 @@ static enum websocket_event take_payload(struct websocket_partial *partial, unsi
 }
 
 static enum websocket_event end_frame(struct websocket_partial *partial,
-                                      struct websocket_frame *frame)
+                                      const struct reading *reading, struct websocket_frame *frame)
 {
     partial->stage = IN_HEADER;
     partial->header_size = 0;
@@ -367,14 +419,18 @@ static enum websocket_event end_frame(struct websocket_partial *partial,
     if (partial->opcode == WEBSOCKET_TEXT && partial->utf8 != UTF8_START)
         return broken_text(frame, partial->utf8);
     partial->stage = HANDED_OUT;
+    if (partial->is_compressed)
+        return compressed_message(reading, partial->opcode, partial->message.data,
+                                  partial->message.size, frame);
     frame->opcode = (enum websocket_opcode)partial->opcode;
     frame->data = partial->message.data;
     frame->size = partial->message.size;
     return WEBSOCKET_MESSAGE;
 }
 
-static enum websocket_event read_partial(struct websocket_partial *partial, unsigned char **data,
-                                         size_t *size, size_t limit, struct websocket_frame *frame)
+static enum websocket_event read_partial(struct websocket_partial *partial,
+                                         const struct reading *reading, unsigned char **data,
+                                         size_t *size, struct websocket_frame *frame)
 {
     enum websocket_event event = WEBSOCKET_MORE;
 
@@ -382,33 +438,35 @@ static enum websocket_event read_partial(struct websocket_partial *partial, unsi
         if (partial->stage == IN_HEADER) {
             if (*size == 0)
                 return WEBSOCKET_MORE;
-            event = take_header(partial, data, size, limit, frame);
+            event = take_header(partial, reading, data, size, frame);
         } else {
             if (*size == 0 && partial->remaining > 0)
                 return WEBSOCKET_MORE;
             event = take_payload(partial, data, size, frame);
             if (event == WEBSOCKET_MORE && partial->remaining == 0)
-                event = end_frame(partial, frame);
+                event = end_frame(partial, reading, frame);
         }
     }
     return event;
 }
 
 enum websocket_event websocket_read(struct websocket_reader *reader, unsigned char **data,
-                                    size_t *size, size_t message_limit,
+                                    size_t *size, size_t message_limit, struct inflater *inflater,
                                     struct websocket_frame *frame)
 {
+    struct reading reading = {message_limit, inflater};
+
     if (reader->partial && reader->partial->stage == HANDED_OUT)
         websocket_reader_deinit(reader);
     if (!reader->partial) {
         if (*size == 0)
             return WEBSOCKET_MORE;
 
-        enum websocket_event event = read_whole(data, size, message_limit, frame);
+        enum websocket_event event = read_whole(&reading, data, size, frame);
 
         if (event != WEBSOCKET_MORE)
             return event;
         reader->partial = memory_zeroed(1, sizeof(*reader->partial));
     }
-    return read_partial(reader->partial, data, size, message_limit, frame);
+    return read_partial(reader->partial, &reading, data, size, frame);
 }

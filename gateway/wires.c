@@ -7,9 +7,17 @@
 #include "gateway/client.h"
 #include "gateway/client_message.h"
 #include "gateway/plain.h"
-#include "gateway/websocket.h"
 
-#define FIRST_CLIENT_WIRE 2
+#define FIRST_PLAIN_WIRE  1
+#define FIRST_CLIENT_WIRE (FIRST_PLAIN_WIRE + DEFLATE_WINDOWS)
+
+_Static_assert(FIRST_CLIENT_WIRE + TRANSPORT_COUNT * DELTA_STAGES * 2 <= UINT8_MAX,
+               "a wire is one byte");
+
+uint8_t wire_of_plain(enum deflate_window window)
+{
+    return (uint8_t)(FIRST_PLAIN_WIRE + (unsigned)window);
+}
 
 uint8_t wire_of_client(enum transport transport, enum delta_stage delta, bool takes_joins)
 {
@@ -20,6 +28,13 @@ uint8_t wire_of_client(enum transport transport, enum delta_stage delta, bool ta
 static enum transport transport_of(uint8_t wire)
 {
     return (enum transport)((wire - FIRST_CLIENT_WIRE) / 2 / DELTA_STAGES);
+}
+
+static enum deflate_window window_of(enum transport transport)
+{
+    if (transport >= TRANSPORT_STREAM_JSON)
+        return DEFLATE_OFF;
+    return (enum deflate_window)((unsigned)transport % DEFLATE_WINDOWS);
 }
 
 static enum delta_stage delta_of(uint8_t wire)
@@ -69,45 +84,64 @@ static struct block *append_events(struct block *block, const char *messages, si
     return block;
 }
 
-struct block *transport_append(enum transport transport, struct block *block, const void *messages,
-                               size_t size)
+struct block *wires_append_frame(struct wires *wires, enum deflate_window window,
+                                 struct block *block, enum websocket_opcode opcode,
+                                 const void *data, size_t size)
+{
+    bool is_wanted =
+        window != DEFLATE_OFF && wires->compress_min > 0 && size >= wires->compress_min;
+    struct text compressed = {NULL, 0};
+
+    if (is_wanted)
+        compressed = deflater_compress(&wires->deflater, window, data, size);
+    if (!compressed.data)
+        return websocket_append_frame(block, opcode, data, size);
+    metric_add(&wires->stats->deflate_before, size);
+    metric_add(&wires->stats->deflate_after, compressed.size);
+    return websocket_append_frame(block, (unsigned)opcode | WEBSOCKET_COMPRESSED, compressed.data,
+                                  compressed.size);
+}
+
+struct block *transport_append(struct wires *wires, enum transport transport, struct block *block,
+                               const void *messages, size_t size)
 {
     switch (transport) {
-    case TRANSPORT_WEBSOCKET_JSON:
-        return websocket_append_frame(block, WEBSOCKET_TEXT, messages, size);
-    case TRANSPORT_WEBSOCKET_PROTOBUF:
-        return websocket_append_frame(block, WEBSOCKET_BINARY, messages, size);
     case TRANSPORT_STREAM_JSON:
         return append_between(block, "", messages, size, "\n");
+    case TRANSPORT_STREAM_PROTOBUF:
+        return append_between(block, "", messages, size, "");
     case TRANSPORT_EVENTS:
         return append_events(block, messages, size);
-    case TRANSPORT_STREAM_PROTOBUF:
     default:
-        return append_between(block, "", messages, size, "");
+        return wires_append_frame(wires, window_of(transport), block,
+                                  transport_format(transport) == CLIENT_JSON ? WEBSOCKET_TEXT
+                                                                             : WEBSOCKET_BINARY,
+                                  messages, size);
     }
 }
 
-static struct block *encode(uint8_t wire, struct block *block, const struct message *message,
-                            const struct message *base)
+static struct block *encode(void *context, uint8_t wire, struct block *block,
+                            const struct message *message, const struct message *base)
 {
+    struct wires *wires = context;
     struct buffer pushed = {0};
 
     if (wire < FIRST_CLIENT_WIRE)
-        return plain_encode(block, message);
+        return plain_encode(wires, (enum deflate_window)(wire - FIRST_PLAIN_WIRE), block, message);
 
     enum transport transport = transport_of(wire);
 
     client_push_message_of_channel(&pushed, transport_format(transport), message,
                                    delta_of(wire) == DELTA_ON ? base : NULL,
                                    delta_of(wire) != DELTA_NONE);
-    block = transport_append(transport, block, pushed.data, pushed.size);
+    block = transport_append(wires, transport, block, pushed.data, pushed.size);
     buffer_deinit(&pushed);
     return block;
 }
 
 static bool is_plain(const struct subscription *subscription)
 {
-    return subscription->wire == WIRE_PLAIN;
+    return subscription->wire >= FIRST_PLAIN_WIRE && subscription->wire < FIRST_CLIENT_WIRE;
 }
 
 static void deliver(struct subscription *subscription, struct block *frames, size_t messages)
@@ -135,4 +169,16 @@ void wires_lost(struct subscription *subscription, void *context)
         client_lost(subscription);
 }
 
-const struct channel_sink wires_sink = {traits, encode, deliver, opened};
+void wires_init(struct wires *wires, struct worker_stats *stats, uint64_t compress_min)
+{
+    *wires = (struct wires){
+        .sink = {wires, traits, encode, deliver, opened},
+        .stats = stats,
+        .compress_min = compress_min,
+    };
+}
+
+void wires_deinit(struct wires *wires)
+{
+    deflater_deinit(&wires->deflater);
+}

@@ -133,6 +133,7 @@ static void reload(struct worker *worker, struct settings *settings)
 {
     settings_unref(worker->connections.sessions.settings);
     worker->connections.sessions.settings = settings;
+    worker->connections.sessions.wires.compress_min = settings->config.compress_min;
 }
 
 static void renew_tls(struct worker *worker, struct tls_context *context)
@@ -411,7 +412,9 @@ static void init_host(struct worker *worker, const struct worker_means *means)
     };
     host->sessions.status = means->status;
     clients_init(&host->sessions.clients);
-    channels_init(&host->sessions.channels, &wires_sink, worker, means->hub, &worker->stats);
+    wires_init(&host->sessions.wires, &worker->stats, means->settings->config.compress_min);
+    channels_init(&host->sessions.channels, &host->sessions.wires.sink, worker, means->hub,
+                  &worker->stats);
     recents_init(&host->sessions.recents, RECENT_MEMORY_BYTES, RECENT_REACH, client_ask_recent,
                  &host->sessions);
 }
@@ -466,6 +469,8 @@ void worker_join(struct worker *worker)
 void worker_destroy(struct worker *worker)
 {
     channels_deinit(&worker->connections.sessions.channels);
+    wires_deinit(&worker->connections.sessions.wires);
+    inflater_deinit(&worker->connections.sessions.inflater);
     recents_deinit(&worker->connections.sessions.recents);
     clients_deinit(&worker->connections.sessions.clients);
     settings_unref(worker->connections.sessions.settings);

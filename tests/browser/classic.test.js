@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 
 import { removeDirectory, temporaryDirectory } from "../lib/directory.js";
 import { start } from "../lib/gateway.js";
+import { metric } from "../lib/metrics.js";
 import { eventually, launchBrowser, openChat, openPage, say, texts } from "./support.js";
 
 // The seed of the project: a page that a person saved on disk and opened in two browsers.
@@ -41,7 +42,7 @@ describe("classic pages", () => {
   let browser, gateway, folder, seedUrl;
 
   before(async () => {
-    gateway = await start();
+    gateway = await start({ args: ["--compress-min", "100"] });
     browser = await launchBrowser();
     folder = await temporaryDirectory("seed");
     await writeFile(path.join(folder, "chat.html"), seedPage(gateway.port));
@@ -80,6 +81,20 @@ describe("classic pages", () => {
     assert.deepEqual([...one.problems, ...two.problems], []);
     await one.context().close();
     await two.context().close();
+  });
+
+  it("the seed page hears compressed messages, which its browser has offered by itself", async () => {
+    const counters = () =>
+      Promise.all(["handshakes_deflate", "deflate_input_bytes"].map((name) => metric(gateway, `carillon_${name}_total`)));
+    const [agreed, compressed] = await counters();
+    const page = await openSeed();
+    const long = "ding dong ".repeat(50).trim();
+
+    await write(page, long);
+    await seesLines(page, [long]);
+    assert.deepEqual(await counters(), [agreed + 1, compressed + long.length]);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
   });
 
   it("classic.html of the gateway talks to the seed page and to the chat page", async () => {

@@ -53,7 +53,7 @@ static void check_accepted(const struct http_request *request)
     require(http_request_header_has_token(request, "connection", "upgrade"));
     require(http_request_header_has_token(request, "upgrade", "websocket"));
     check_origin(request);
-    handshake_append_accept(request, NULL, &output);
+    handshake_append_accept(request, NULL, "", &output);
     require(output.size > 32 && memcmp(output.data + output.size - 5, "=\r\n\r\n", 5) == 0);
     buffer_deinit(&output);
 }

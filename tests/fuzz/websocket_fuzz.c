@@ -1,7 +1,8 @@
 /*
  * The frames of one connection, read in one piece, byte by byte, and in pieces as the input itself
- * chooses: all must tell the same story. The first byte sets the message limit, the next four the
- * sizes of the pieces, in turn; the rest is what the peer sends.
+ * chooses: all must tell the same story. The first byte sets the message limit, and where it is odd
+ * messages may be compressed; the next four are the sizes of the pieces, in turn; the rest is what
+ * the peer sends.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 
 struct telling {
     struct websocket_reader reader;
+    struct inflater *inflater; /* NULL: nothing may be compressed */
     size_t limit;
     size_t taken; /* bytes of the input before the present piece */
     struct buffer story;
@@ -87,7 +89,8 @@ static enum websocket_event read_piece(struct telling *telling, const uint8_t *b
         struct websocket_frame frame = {0};
         size_t before = left;
 
-        event = websocket_read(&telling->reader, &data, &left, telling->limit, &frame);
+        event = websocket_read(&telling->reader, &data, &left, telling->limit, telling->inflater,
+                               &frame);
         require(left <= before && data == copy + (size - left));
         if (event != WEBSOCKET_MORE)
             tell(telling, event, &frame, telling->taken + size - left);
@@ -98,10 +101,11 @@ static enum websocket_event read_piece(struct telling *telling, const uint8_t *b
     return event;
 }
 
-static struct buffer read_all(const uint8_t *data, size_t size, size_t limit,
+static struct buffer read_all(const uint8_t *data, size_t size, size_t limit, bool may_compress,
                               const size_t pieces[CUTS])
 {
-    struct telling telling = {.limit = limit};
+    struct inflater inflater = {0};
+    struct telling telling = {.limit = limit, .inflater = may_compress ? &inflater : NULL};
     enum websocket_event event = WEBSOCKET_MORE;
     size_t at = 0;
 
@@ -112,6 +116,7 @@ static struct buffer read_all(const uint8_t *data, size_t size, size_t limit,
         at += piece;
     }
     websocket_reader_deinit(&telling.reader);
+    inflater_deinit(&inflater);
     return telling.story;
 }
 
@@ -130,7 +135,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < CUTS; i++)
         ways[2][i] = data[1 + i] + 1u;
     for (size_t i = 0; i < 3; i++)
-        stories[i] = read_all(data + 1 + CUTS, size - 1 - CUTS, (size_t)data[0] * 4, ways[i]);
+        stories[i] =
+            read_all(data + 1 + CUTS, size - 1 - CUTS, (size_t)data[0] * 4, data[0] & 1, ways[i]);
     for (size_t i = 1; i < 3; i++)
         require(stories[i].size == stories[0].size &&
                 (stories[0].size == 0 ||

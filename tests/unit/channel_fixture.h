@@ -45,9 +45,10 @@ static struct wire_traits traits(uint8_t wire)
     };
 }
 
-static struct block *encode(uint8_t wire, struct block *block, const struct message *message,
-                            const struct message *base)
+static struct block *encode(void *context, uint8_t wire, struct block *block,
+                            const struct message *message, const struct message *base)
 {
+    assert_null(context);
     assert_int_not_equal(wire, WIRE_NONE);
     assert_true(base == NULL || traits(wire).needs_base);
     if (wire == WIRE_AFTER) {
@@ -87,7 +88,7 @@ static void opened(struct subscription *subscription, int error)
         leave(listener);
 }
 
-static const struct channel_sink sink = {traits, encode, deliver, opened};
+static const struct channel_sink sink = {NULL, traits, encode, deliver, opened};
 
 static struct message *make_message(const char *channel, const char *text)
 {

@@ -117,7 +117,8 @@ static int set_up(void **state)
                                  .stats = &stats,
                                  .status = &status,
                                  .loop = &loop};
-    channels_init(&host.channels, &wires_sink, NULL, &hub, &stats);
+    wires_init(&host.wires, &stats, 0);
+    channels_init(&host.channels, &host.wires.sink, NULL, &hub, &stats);
     recents_init(&host.recents, 1 << 20, 100, client_ask_recent, &host);
     client_open(&peer.session, &host, TRANSPORT_WEBSOCKET_JSON, NULL);
     return 0;

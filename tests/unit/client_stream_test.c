@@ -126,7 +126,8 @@ static int set_up(void **state)
                                   .status = &status,
                                   .loop = &loop,
                                   .node = 7};
-    channels_init(&host->channels, &wires_sink, &worker, &hub, &worker.stats);
+    wires_init(&host->wires, &worker.stats, 0);
+    channels_init(&host->channels, &host->wires.sink, &worker, &hub, &worker.stats);
     recents_init(&host->recents, 1 << 20, 100, client_ask_recent, host);
     clients_init(&host->clients);
     for (size_t i = 0; i < PEERS; i++)

@@ -420,7 +420,7 @@ static void accept_answers_the_key(void **state)
     (void)state;
     struct buffer output = {0};
 
-    handshake_append_accept(&request, NULL, &output);
+    handshake_append_accept(&request, NULL, "", &output);
     assert_string_equal(text_in(&output), "HTTP/1.1 101 Switching Protocols\r\n"
                                           "Upgrade: websocket\r\n"
                                           "Connection: Upgrade\r\n"
@@ -434,7 +434,7 @@ static void accept_names_the_subprotocol(void **state)
     (void)state;
     struct buffer output = {0};
 
-    handshake_append_accept(&request, "centrifuge-protobuf", &output);
+    handshake_append_accept(&request, "centrifuge-protobuf", "", &output);
     assert_non_null(
         strstr(text_in(&output), "=\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n\r\n"));
     buffer_deinit(&output);

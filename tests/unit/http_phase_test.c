@@ -11,9 +11,11 @@
 #include "gateway/namespaces.h"
 #include "tests/unit/rules_fixture.h"
 
-#define HANDSHAKE(target)                                                                          \
+#define HANDSHAKE_WITH(target, headers)                                                            \
     "GET " target " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"          \
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" headers "\r\n"
+#define HANDSHAKE(target) HANDSHAKE_WITH(target, "")
+#define OFFER(text)       "Sec-WebSocket-Extensions: " text "\r\n"
 
 static struct worker_stats stats;
 static struct settings settings;
@@ -117,6 +119,44 @@ static void channel_protocol_is_over_json_unless_protobuf_is_asked_for(void **st
     buffer_append(&http->accept, "", 1);
     assert_non_null(strstr((const char *)http->accept.data,
                            "\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n"));
+}
+
+static bool accepts_with(const char *header)
+{
+    buffer_append(&http->accept, "", 1);
+    return strstr((const char *)http->accept.data, header) != NULL;
+}
+
+static void compression_is_agreed_on_where_it_is_on(void **state)
+{
+    (void)state;
+    settings.config.compress_min = 1;
+    assert_true(feed(HANDSHAKE_WITH("/ws", OFFER("permessage-deflate"))));
+    assert_int_equal(http->window, DEFLATE_WIDE);
+    assert_true(accepts_with("\r\nSec-WebSocket-Extensions: permessage-deflate; "));
+    destroy_phase(NULL);
+
+    make_phase(NULL);
+    settings.config.compress_min = 1;
+    assert_true(feed(HANDSHAKE_WITH("/connection/websocket?format=protobuf",
+                                    OFFER("permessage-deflate; server_max_window_bits=12"))));
+    assert_int_equal(http->window, DEFLATE_NARROW);
+    assert_int_equal(http->transport, transport_of_websocket(CLIENT_PROTOBUF, DEFLATE_NARROW));
+    assert_true(accepts_with("; server_max_window_bits=9\r\n"));
+    destroy_phase(NULL);
+
+    make_phase(NULL);
+    assert_true(feed(HANDSHAKE_WITH("/ws", OFFER("permessage-deflate"))));
+    assert_int_equal(http->window, DEFLATE_OFF);
+    assert_false(accepts_with("Extensions"));
+}
+
+static void broken_list_of_extensions_is_refused(void **state)
+{
+    (void)state;
+    assert_false(feed(HANDSHAKE_WITH("/ws", OFFER("permessage-deflate;"))));
+    expect_output("HTTP/1.1 400 ");
+    assert_non_null(http->refusal);
 }
 
 static void channel_that_is_not_for_everybody_is_refused(void **state)
@@ -303,6 +343,8 @@ int main(void)
         WITH_PHASE(named_headers_of_a_client_are_kept_for_the_backend),
         WITH_PHASE(handshake_is_taken_with_all_that_follows_it),
         WITH_PHASE(channel_protocol_is_over_json_unless_protobuf_is_asked_for),
+        WITH_PHASE(compression_is_agreed_on_where_it_is_on),
+        WITH_PHASE(broken_list_of_extensions_is_refused),
         WITH_PHASE(channel_that_is_not_for_everybody_is_refused),
         WITH_PHASE(requests_before_the_handshake_are_answered),
         WITH_PHASE(refused_handshake_ends_it),

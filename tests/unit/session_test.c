@@ -103,7 +103,8 @@ static int set_up(void **state)
         return -1;
     host = (struct session_host){
         .events = &events, .settings = &settings, .stats = &stats, .loop = &loop};
-    channels_init(&host.channels, &wires_sink, NULL, &hub, &stats);
+    wires_init(&host.wires, &stats, 0);
+    channels_init(&host.channels, &host.wires.sink, NULL, &hub, &stats);
     return 0;
 }
 
@@ -135,7 +136,7 @@ static void open_session(struct client *client)
 {
     struct channel_command answer = answer_for("lobby");
 
-    plain_open(&client->session, &host, "lobby", 5);
+    plain_open(&client->session, &host, "lobby", 5, DEFLATE_OFF);
     channels_subscribed(&host.channels, &answer);
     assert_int_equal(client->opened, 1);
 }
@@ -240,11 +241,11 @@ static void session_begins_when_its_channel_is_open(void **state)
     (void)state;
     struct channel_command answer = answer_for("lobby");
 
-    plain_open(&clients[0].session, &host, "lobby", 5);
+    plain_open(&clients[0].session, &host, "lobby", 5, DEFLATE_OFF);
     assert_int_equal(clients[0].opened, 0);
     channels_subscribed(&host.channels, &answer);
     assert_int_equal(clients[0].opened, 1);
-    plain_open(&clients[1].session, &host, "lobby", 5);
+    plain_open(&clients[1].session, &host, "lobby", 5, DEFLATE_OFF);
     assert_int_equal(clients[1].opened, 1);
 }
 
@@ -253,7 +254,7 @@ static void refused_session_is_told_and_has_left(void **state)
     (void)state;
     struct channel_command answer = answer_for("lobby");
 
-    plain_open(&clients[0].session, &host, "lobby", 5);
+    plain_open(&clients[0].session, &host, "lobby", 5, DEFLATE_OFF);
     channels_refused(&host.channels, &answer, UV_EMFILE);
     assert_int_equal(clients[0].opened, UV_EMFILE);
     assert_null(clients[0].session.subscription.channel);
@@ -333,7 +334,7 @@ static void nothing_is_read_while_the_hub_is_behind(void **state)
 
     limit_rate(0, 3);
     open_session(&clients[0]);
-    plain_open(&clients[1].session, &host, "lobby", 5);
+    plain_open(&clients[1].session, &host, "lobby", 5, DEFLATE_OFF);
     for (; session_may_publish(session); count++) {
         session_message(session, WEBSOCKET_BINARY, text, sizeof(text));
         inbox_drain(&hub);

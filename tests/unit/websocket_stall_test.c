@@ -33,7 +33,7 @@ static void read_at(uint32_t now_ms, const char *bytes, size_t size)
 
     memcpy(copy, bytes, size);
     do {
-        event = websocket_read(&reader, &data, &size, LIMIT, &frame);
+        event = websocket_read(&reader, &data, &size, LIMIT, NULL, &frame);
         assert_int_not_equal(event, WEBSOCKET_ERROR);
     } while (event != WEBSOCKET_MORE);
     websocket_reader_note(&reader, now_ms);

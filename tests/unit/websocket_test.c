@@ -1,171 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "common/buffer.h"
-#include "common/memory.h"
-#include "gateway/websocket.h"
-
-#define LIMIT ((size_t)1 << 20)
-
-#define FIN       0x80
-#define FIN_TEXT  (FIN | WEBSOCKET_TEXT)
-#define FIN_BIN   (FIN | WEBSOCKET_BINARY)
-#define FIN_CONT  (FIN | WEBSOCKET_CONTINUATION)
-#define FIN_CLOSE (FIN | WEBSOCKET_CLOSE)
-#define FIN_PING  (FIN | WEBSOCKET_PING)
-#define FIN_PONG  (FIN | WEBSOCKET_PONG)
-
-static const unsigned char mask[4] = {0x37, 0xfa, 0x21, 0x3d};
-
-/* What the peer sends, and what the reader made of it. */
-static struct buffer wire;
-static struct buffer story;
-
-static int clear(void **state)
-{
-    (void)state;
-    buffer_deinit(&wire);
-    buffer_deinit(&story);
-    return 0;
-}
-
-static void add_byte(unsigned byte)
-{
-    buffer_append(&wire, &(unsigned char){(unsigned char)byte}, 1);
-}
-
-/* A header whose 7-bit length is `form`, with the `length_bytes` of an extended length. */
-static void add_header(unsigned first, unsigned form, unsigned length_bytes, uint64_t length)
-{
-    add_byte(first);
-    add_byte(0x80 | form);
-    for (unsigned i = length_bytes; i-- > 0;)
-        add_byte((length >> (8 * i)) & 0xff);
-    buffer_append(&wire, mask, 4);
-}
-
-static void add_masked(const void *payload, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        add_byte(((const unsigned char *)payload)[i] ^ mask[i & 3]);
-}
-
-static void add_frame(unsigned first, const void *payload, size_t size)
-{
-    if (size < 126)
-        add_header(first, (unsigned)size, 0, 0);
-    else if (size <= 0xffff)
-        add_header(first, 126, 2, size);
-    else
-        add_header(first, 127, 8, size);
-    add_masked(payload, size);
-}
-
-static void add_text(unsigned first, const char *text)
-{
-    add_frame(first, text, strlen(text));
-}
-
-static void add_close(unsigned code, const char *reason)
-{
-    char payload[WEBSOCKET_CONTROL_LIMIT];
-    int size = snprintf(payload, sizeof(payload), "..%s", reason);
-
-    payload[0] = (char)(code >> 8);
-    payload[1] = (char)code;
-    add_frame(FIN_CLOSE, payload, (size_t)size);
-}
-
-static const char *event_name(const struct websocket_frame *frame)
-{
-    switch (frame->opcode) {
-    case WEBSOCKET_TEXT:
-        return "text";
-    case WEBSOCKET_BINARY:
-        return "binary";
-    case WEBSOCKET_CLOSE:
-        return "close";
-    case WEBSOCKET_PING:
-        return "ping";
-    case WEBSOCKET_PONG:
-        return "pong";
-    default:
-        return "nonsense";
-    }
-}
-
-static void tell(enum websocket_event event, const struct websocket_frame *frame)
-{
-    if (event == WEBSOCKET_ERROR) {
-        assert_non_null(frame->reason);
-        buffer_printf(&story, "error %d;", frame->close_code);
-        return;
-    }
-    buffer_append_text(&story, event_name(frame));
-    assert_int_equal(event == WEBSOCKET_CONTROL, (frame->opcode & 0x8) != 0);
-    if (frame->opcode == WEBSOCKET_CLOSE)
-        buffer_printf(&story, " %d", frame->close_code);
-    buffer_append_text(&story, ":");
-    buffer_append(&story, frame->data, frame->size);
-    buffer_append_text(&story, ";");
-}
-
-/* Reads one piece out of a copy of just its size, so that reading past its end is seen. */
-static enum websocket_event feed(struct websocket_reader *reader, const unsigned char *bytes,
-                                 size_t size, size_t limit)
-{
-    unsigned char *copy = memory_allocate(size);
-    unsigned char *data = copy;
-    enum websocket_event event = WEBSOCKET_MORE;
-    struct websocket_frame frame;
-
-    memcpy(copy, bytes, size);
-    do {
-        event = websocket_read(reader, &data, &size, limit, &frame);
-        if (event != WEBSOCKET_MORE)
-            tell(event, &frame);
-    } while (event != WEBSOCKET_MORE && event != WEBSOCKET_ERROR);
-    assert_true(event == WEBSOCKET_ERROR || size == 0);
-    memory_free(copy);
-    return event;
-}
-
-static void read_in_pieces(size_t piece, size_t limit)
-{
-    struct websocket_reader reader = {0};
-    enum websocket_event event = WEBSOCKET_MORE;
-
-    buffer_deinit(&story);
-    for (size_t at = 0; at < wire.size && event == WEBSOCKET_MORE; at += piece)
-        event =
-            feed(&reader, wire.data + at, wire.size - at < piece ? wire.size - at : piece, limit);
-    websocket_reader_deinit(&reader);
-    buffer_append(&story, "", 1);
-}
-
-/* The frames on the wire, however they are cut, tell this story; then the wire is empty. */
-static void expect_limited(size_t limit, const char *expected)
-{
-    static const size_t pieces[] = {SIZE_MAX / 2, 1, 2, 3, 5, 8, 13, 64};
-
-    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-        read_in_pieces(pieces[i], limit);
-        assert_string_equal((const char *)story.data, expected);
-    }
-    buffer_deinit(&wire);
-}
-
-static void expect(const char *expected)
-{
-    expect_limited(LIMIT, expected);
-}
+#include "tests/unit/websocket_fixture.h"
 
 static void messages_and_controls_are_told_in_order(void **state)
 {
@@ -214,7 +47,7 @@ static void whole_frame_is_not_copied_and_nothing_is_kept(void **state)
     unsigned char *data = wire.data;
     size_t size = wire.size;
 
-    assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, &frame), WEBSOCKET_MESSAGE);
+    assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, NULL, &frame), WEBSOCKET_MESSAGE);
     assert_ptr_equal(frame.data, wire.data + 6);
     assert_int_equal(size, 0);
     assert_null(reader.partial);
@@ -496,7 +329,8 @@ static void close_code_must_be_one_that_may_be_sent(void **state)
         unsigned char *data = wire.data;
         size_t size = wire.size;
 
-        assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, &frame), WEBSOCKET_CONTROL);
+        assert_int_equal(websocket_read(&reader, &data, &size, LIMIT, NULL, &frame),
+                         WEBSOCKET_CONTROL);
         assert_int_equal(frame.close_code, allowed[i]);
         assert_int_equal(frame.size, 5);
         assert_memory_equal(frame.data + 2, "why", 3);

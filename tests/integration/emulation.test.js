@@ -278,16 +278,16 @@ describe("a stream's time", () => {
 
   it("is over where the client's host takes nothing any more", async () => {
     const limits = ["--send-queue-limit", "64M", "--message-rate", "0"];
-    const gateway = await start({ args: ["--ping-interval", "300ms", "--pong-timeout", "300ms", ...limits] });
+    const gateway = await start({ args: ["--ping-interval", "500ms", "--pong-timeout", "3s", ...limits] });
     const raw = await subscribedRawStream(gateway, "much");
     raw.socket.pause(); // its host takes what it has room for, and nothing from then on
     const ben = await CommandClient.connect(gateway);
     // More than the buffers of two sockets hold, and less than may be queued behind them.
     for (let i = 0; i < 200; i++) await ben.ask({ publish: { channel: "much", data: "x".repeat(60_000) } });
+    ben.destroy();
     await until(async () => (await streams(gateway)) === 0, "the stream to be gone");
     assert.equal(await metric(gateway, "carillon_dead_peers_total"), 1);
     raw.destroy();
-    ben.destroy();
     await gateway.stop();
   });
 

@@ -34,6 +34,7 @@ describe("a room of the chat page", () => {
     const client = await connectClient(stage.gateway, stage.query);
 
     await say(page, "mine");
+    await shows(page, ["mine"]);
     client.send(chatMessage("theirs"));
     await shows(page, ["mine", "theirs"]);
     await page.reload();

@@ -18,7 +18,7 @@ function killAll() {
 setImmediate(() => after(killAll));
 after(() => setTimeout(() => process.exit(1), GRACE_MS).unref());
 
-process.on("exit", killAll);
+process.prependListener("exit", killAll); // before their directories go (directory.js)
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
 
 // The runner may have been killed without a word.

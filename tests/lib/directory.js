@@ -8,14 +8,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import "./children.js"; // first: ends those who write there, and turns signals into an exit
-
 const directories = new Set();
 const THOROUGHLY = { recursive: true, force: true, maxRetries: 5 }; // somebody who is dying may still write
 
 process.on("exit", () => {
   for (const directory of directories) rmSync(directory, THOROUGHLY);
 });
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 export async function temporaryDirectory(what) {
   const directory = await mkdtemp(join(tmpdir(), `carillon-${what}-`));

@@ -274,14 +274,14 @@ void channel_flush_all(struct list *dirty)
         channel_flush(container_of(dirty->next, struct channel, dirty_link));
 }
 
-struct channel *channel_first(struct list *dirty)
+struct channel *channel_first(const struct list *dirty)
 {
     return list_is_empty(dirty) ? NULL : container_of(dirty->next, struct channel, dirty_link);
 }
 
 /* One that was quiet is flushed at once, and due now: so the next message is the first to wait, and
  * none waits for longer than it is told to. */
-bool channel_await(struct channel *channel, struct list *waiting, uint32_t now_ms, uint32_t wait_ms)
+void channel_await(struct channel *channel, struct list *waiting, uint32_t now_ms, uint32_t wait_ms)
 {
     bool is_busy = channel->was_due && now_ms - channel->due_ms < wait_ms;
 
@@ -289,11 +289,10 @@ bool channel_await(struct channel *channel, struct list *waiting, uint32_t now_m
     channel->was_due = true;
     if (!is_busy) {
         channel_flush(channel);
-        return false;
+        return;
     }
     list_remove(&channel->dirty_link);
     list_append(waiting, &channel->dirty_link);
-    return true;
 }
 
 uint32_t channel_wait_ms(const struct channel *channel, uint32_t now_ms)

@@ -92,16 +92,16 @@ void channel_flush_all(struct list *dirty);
 /*
  * For who lets a busy channel gather more than a tick (loop times, wrapping): moves a dirty channel
  * to `waiting`, unless it has been quiet for `wait_ms`, and is to be flushed then. Those that wait
- * are in the order of their due times. False: it was flushed.
+ * are in the order of their due times.
  */
-bool channel_await(struct channel *channel, struct list *waiting, uint32_t now_ms,
+void channel_await(struct channel *channel, struct list *waiting, uint32_t now_ms,
                    uint32_t wait_ms);
 
 /* How long a channel that waits still has; 0: it is due. */
 uint32_t channel_wait_ms(const struct channel *channel, uint32_t now_ms);
 
 /* The first channel of a list that dirty channels are in; NULL where it is empty. */
-struct channel *channel_first(struct list *dirty);
+struct channel *channel_first(const struct list *dirty);
 
 /* Calls `visit` for each subscriber, also those that are sent nothing; it may unsubscribe that one,
  * and no other. */

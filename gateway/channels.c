@@ -148,7 +148,7 @@ void channels_end_tick(struct channels *channels)
 
 bool channels_wait(const struct channels *channels, uint32_t *wait_ms)
 {
-    const struct channel *first = channel_first((struct list *)&channels->waiting);
+    const struct channel *first = channel_first(&channels->waiting);
 
     if (first)
         *wait_ms = channel_wait_ms(first, channels->now_ms);

@@ -70,13 +70,18 @@ void http_fallback_meet(struct http_phase *http, const struct http_request *requ
     http->exchange.refusal_headers = (const char *)http->allowed.data;
 }
 
-static void count_refusal(struct http_phase *http, const struct http_request *request)
+static enum http_verdict note_refusal(struct http_phase *http, const struct http_request *request,
+                                      int status, const char *message)
 {
     struct worker_stats *stats = http->sessions->stats;
 
     metric_add(strcmp(request->path, PATH_EMULATION) == 0 ? &stats->posts_refused
                                                           : &stats->handshakes_refused,
                1);
+    http->refusal = message;
+    http->refused_status = status;
+    http->exchange.must_end = true;
+    return HTTP_ANSWERED;
 }
 
 static enum http_verdict refuse(struct http_phase *http, const struct http_request *request,
@@ -90,11 +95,17 @@ static enum http_verdict refuse(struct http_phase *http, const struct http_reque
     http_response_append_error(output, status, (const char *)headers.data, message,
                                http_request_is_head(request), false);
     buffer_deinit(&headers);
-    count_refusal(http, request);
-    http->refusal = message;
-    http->refused_status = status;
-    http->exchange.must_end = true;
-    return HTTP_ANSWERED;
+    return note_refusal(http, request, status, message);
+}
+
+/* The page may not read why. */
+static enum http_verdict turn_away(struct http_phase *http, const struct http_request *request,
+                                   struct buffer *output)
+{
+    static const char message[] = "this page's origin may not connect";
+
+    http_response_append_error(output, 403, NULL, message, http_request_is_head(request), false);
+    return note_refusal(http, request, 403, message);
 }
 
 static enum http_verdict allow_method(const struct http_request *request, struct buffer *output)
@@ -232,16 +243,9 @@ enum http_verdict http_fallback_respond(struct http_phase *http, const struct ht
 
     if (!http_request_names_host(request))
         return refuse(http, request, 400, "the request has to name one host", output);
-    if (!is_allowed(http, request, forwarded) || is_of_anybody(request)) {
-        count_refusal(http, request);
-        http->refusal = "this page's origin may not connect";
-        http->refused_status = 403;
-        http->exchange.must_end = true;
-        http_response_append_error(output, 403, NULL, http->refusal, http_request_is_head(request),
-                                   false);
-        return HTTP_ANSWERED;
-    }
     http_fallback_meet(http, request, forwarded);
+    if (!http->exchange.refusal_headers || is_of_anybody(request))
+        return turn_away(http, request, output);
     if (strcmp(request->method, "OPTIONS") == 0)
         return allow_method(request, output);
     if (strcmp(request->method, is_events ? "GET" : "POST") != 0)

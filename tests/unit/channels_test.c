@@ -260,11 +260,9 @@ static void busy_channel_gathers_for_as_long_as_it_may(void **state)
     expect_at(begin + 34, "e|"); /* it was due long before */
 }
 
-static void what_waits_is_flushed_with_all(void **state)
+/* The first listener has heard "a", and "b" waits for ten milliseconds. */
+static void let_b_wait(void)
 {
-    uint32_t wait_ms;
-
-    (void)state;
     enter(0);
     channels_subscribed(&channels, &answer);
     channels.gather_ms = 10;
@@ -272,6 +270,14 @@ static void what_waits_is_flushed_with_all(void **state)
     expect_at(0, "a|");
     broadcast("b");
     expect_at(1, "");
+}
+
+static void what_waits_is_flushed_with_all(void **state)
+{
+    uint32_t wait_ms;
+
+    (void)state;
+    let_b_wait();
     channels_flush(&channels);
     assert_false(channels_wait(&channels, &wait_ms));
     assert_string_equal(listeners[0].heard, "b|");
@@ -286,13 +292,7 @@ static void what_waits_is_flushed_with_all(void **state)
 static void who_comes_while_messages_wait_is_not_sent_them(void **state)
 {
     (void)state;
-    enter(0);
-    channels_subscribed(&channels, &answer);
-    channels.gather_ms = 10;
-    broadcast("a");
-    expect_at(0, "a|");
-    broadcast("b");
-    expect_at(1, "");
+    let_b_wait();
     enter(1);
     assert_string_equal(listeners[0].heard, "b|");
     assert_string_equal(listeners[1].heard, "");
@@ -303,13 +303,7 @@ static void channel_that_empties_while_messages_wait_is_gone(void **state)
     uint32_t wait_ms;
 
     (void)state;
-    enter(0);
-    channels_subscribed(&channels, &answer);
-    channels.gather_ms = 10;
-    broadcast("a");
-    expect_at(0, "a|");
-    broadcast("b");
-    expect_at(1, "");
+    let_b_wait();
     leave(&listeners[0]);
     expect_at(2, "");
     assert_false(channels_wait(&channels, &wait_ms));

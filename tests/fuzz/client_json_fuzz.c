@@ -10,7 +10,7 @@
 #include "tests/fuzz/client_request_check.h"
 
 /* Where the two may differ: the depth that they bear, zero bytes, which jansson overlooks behind a
- * number, and numbers beyond what a double holds; and halves of surrogate pairs, see below. */
+ * number; and halves of surrogate pairs, see below. */
 static bool is_comparable(const uint8_t *data, size_t size)
 {
     size_t brackets = 0;
@@ -54,6 +54,15 @@ static void mend_halves(char *text, size_t size)
     }
 }
 
+/* JSON has no such limits: numbers beyond what a double holds, and "\u0000" in the name of a
+ * member. */
+static bool is_limit_of_jansson(const json_error_t *error)
+{
+    enum json_error_code code = json_error_code(error);
+
+    return code == json_error_numeric_overflow || code == json_error_null_byte_in_key;
+}
+
 static void compare(const uint8_t *data, size_t size)
 {
     char *mended = malloc(size + 1);
@@ -66,7 +75,7 @@ static void compare(const uint8_t *data, size_t size)
                       &error);
     free(mended);
 
-    if (json || json_error_code(&error) != json_error_numeric_overflow)
+    if (json || !is_limit_of_jansson(&error))
         assert(json_is_valid((struct text){(const char *)data, size}) == (json != NULL));
     json_decref(json);
 }

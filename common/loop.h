@@ -22,12 +22,15 @@ struct loop_tls {
 };
 
 struct stream_gather;
+struct stream;
 
 struct loop {
     uv_loop_t uv; /* must stay first */
     struct wheel wheel;
     struct loop_tls *tls;         /* NULL until a stream has TLS */
     struct stream_gather *gather; /* NULL: each write goes at once */
+    const struct stream *reading; /* the stream whose turn to read is not over; only compared */
+    unsigned reads_left;          /* in that turn */
     unsigned char read_buffer[LOOP_READ_BUFFER_BYTES];
 };
 

@@ -24,6 +24,8 @@
 #include "common/stream_gathered.h"
 #include "common/stream_tls.h"
 
+#define READS_IN_TURN 4 /* of LOOP_READ_BUFFER_BYTES at most */
+
 static struct loop *loop_of(const struct stream *stream)
 {
     return (struct loop *)stream->uv.handle.loop;
@@ -282,14 +284,36 @@ bool stream_has_moved(const struct stream *stream, struct stream_mark *mark)
     return before > 0 && (mark->next_byte == 0 || mark->next_byte > before);
 }
 
-/* Without a buffer libuv reads nothing and says UV_ENOBUFS. */
+/* Takes one of the reads that a stream has in an iteration of the loop: libuv alone would read 2 MB
+ * before anybody else is served, and before any answer leaves. */
+static bool takes_turn(struct loop *loop, const struct stream *stream)
+{
+    if (loop->reading != stream) {
+        loop->reading = stream;
+        loop->reads_left = READS_IN_TURN;
+    }
+    if (loop->reads_left == 0) {
+        loop->reading = NULL;
+        return false;
+    }
+    loop->reads_left--;
+    return true;
+}
+
+/* Without a buffer libuv reads nothing and says UV_ENOBUFS; in the next iteration it asks again. */
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct stream *stream = stream_of(handle);
     struct loop *loop = loop_of(stream);
-    bool may_read = !stream->events->may_read || stream->events->may_read(stream);
 
     (void)suggested;
+    if (!takes_turn(loop, stream)) {
+        *buffer = uv_buf_init(NULL, 0);
+        return;
+    }
+
+    bool may_read = !stream->events->may_read || stream->events->may_read(stream);
+
     *buffer = uv_buf_init((char *)loop->read_buffer, may_read ? sizeof(loop->read_buffer) : 0);
 }
 
@@ -309,13 +333,16 @@ void stream_break(struct stream *stream, int error)
         stream->events->ended(stream, error);
 }
 
+/* A read that is not full was the last of this iteration. */
 static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
     struct stream *stream = stream_of((uv_handle_t *)handle);
 
+    if (size < (ssize_t)buffer->len)
+        loop_of(stream)->reading = NULL;
     if (size > 0) {
         receive(stream, (unsigned char *)buffer->base, (size_t)size);
-    } else if (size < 0) {
+    } else if (size < 0 && buffer->base) {
         stream_stop(stream);
         if (size != UV_ENOBUFS)
             stream_break(stream, (int)size);

@@ -19,6 +19,10 @@
 #include "gateway/emulation.h"
 #include "gateway/hook.h"
 
+/* So many publishes go on in one go, then the loop serves its sockets: without an end a full queue
+ * of small messages keeps it from every link of the bus, whose other side takes it for dead. */
+#define HAND_ON_COUNT 1000
+
 struct hub_channel {
     struct map_entry entry;
     uint64_t workers; /* a bit for each worker with subscribers */
@@ -223,6 +227,12 @@ static bool is_held(const struct hub *hub)
 static void go_on(struct hub *hub)
 {
     while (hub->waiting && !is_held(hub)) {
+        if (hub->bus && hub->hand_on_left == 0) {
+            resume(hub);
+            break;
+        }
+        hub->hand_on_left -= hub->hand_on_left > 0;
+
         struct command *command = container_of(next_waiting(hub), struct command, item);
 
         if (command->kind == COMMAND_PUBLISH)
@@ -303,6 +313,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
 
     if (item == &hub->resume) {
         hub->is_resuming = false;
+        hub->hand_on_left = HAND_ON_COUNT;
         go_on(hub);
         return;
     }
@@ -416,6 +427,7 @@ int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct s
     hub->max_channels = max_channels;
     hub->status = status;
     hub->stuck_ms = STUCK_MS;
+    hub->hand_on_left = HAND_ON_COUNT;
     waiter_init(&hub->patience, on_patience);
 
     int error = survey_init(&hub->survey);

@@ -46,6 +46,7 @@ struct hub {
     uint64_t bus_buffer_bytes;  /* what the bus may buffer */
     struct inbox_item resume;   /* posted where the bus has room again */
     bool is_resuming;           /* it is in the inbox */
+    unsigned hand_on_left;      /* publishes that may go on before that */
     struct waiter patience;     /* with full workers, set while something waits for them */
     uint64_t watched;           /* the workers that were full when it was set; 0: it is not set */
     uint64_t taken_bytes[64];   /* by each worker then */

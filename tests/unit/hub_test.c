@@ -259,6 +259,35 @@ static void publisher_is_told_when_it_may_go_on(void **state)
     assert_int_equal(flow_depth(publishes), 0);
 }
 
+static void many_small_publishes_let_the_loop_serve_its_sockets(void **state)
+{
+    (void)state;
+    enum { COUNT = 3500 };
+    unsigned before = idle[0]->counts[COMMAND_PUBLISHED];
+    unsigned turns = 0;
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct publish_command *command = memory_zeroed(1, sizeof(*command));
+
+        command->command.kind = COMMAND_PUBLISH;
+        command->command.worker = workers[0];
+        command->publish.message = make_message("room", 'm', 1);
+        flow_post(&workers[0]->connections.sessions.publishes,
+                  message_cost(command->publish.message));
+        inbox_post(&hub.inbox, &command->command.item);
+    }
+    for (; is_waiting() || turns == 0; turns++) {
+        unsigned done = idle[0]->counts[COMMAND_PUBLISHED];
+
+        assert_true(turns < COUNT);
+        inbox_drain(&hub.inbox);
+        inbox_drain(&workers[0]->inbox);
+        assert_in_range(idle[0]->counts[COMMAND_PUBLISHED] - done, 1, 1000);
+    }
+    assert_int_equal(idle[0]->counts[COMMAND_PUBLISHED] - before, COUNT);
+    assert_int_equal(turns, 4);
+}
+
 static void settle_waits_behind_the_publishes_before_it(void **state)
 {
     (void)state;
@@ -370,6 +399,7 @@ int main(void)
         HUB_TEST(message_goes_to_the_workers_with_subscribers),
         HUB_TEST(publishes_wait_for_a_worker_that_is_behind_and_keep_their_order),
         HUB_TEST(publisher_is_told_when_it_may_go_on),
+        HUB_TEST(many_small_publishes_let_the_loop_serve_its_sockets),
         HUB_TEST(settle_waits_behind_the_publishes_before_it),
         HUB_TEST(channels_open_and_close_while_publishes_wait),
         HUB_TEST(worker_that_takes_nothing_stops_the_others_for_a_while_only),

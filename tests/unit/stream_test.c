@@ -500,6 +500,52 @@ static void stop_in_the_read_event_takes_effect_at_once(void **state)
     RUN_UNTIL(subject->received.size == (size_t)sent);
 }
 
+/* The kernel's read buffer of a stream large enough for more than one turn. */
+static void make_wide(struct stream *stream)
+{
+    uv_os_fd_t fd;
+
+    assert_int_equal(uv_fileno(&stream->uv.handle, &fd), 0);
+    set_size(fd, SO_RCVBUF, 1 << 20);
+}
+
+/* Two streams, each with more to read than one iteration takes. */
+static void stream_with_much_to_read_lets_others_read_between(void **state)
+{
+    (void)state;
+    static char bytes[65536];
+    size_t turn = (size_t)4 * LOOP_READ_BUFFER_BYTES;
+    struct subject *other = make_subject(false);
+    int other_peer = connect_subject(other);
+    size_t sent = 0;
+    size_t other_sent = 0;
+    size_t most = 0;
+    ssize_t size;
+
+    make_wide(&subject->stream);
+    make_wide(&other->stream);
+    while ((size = send(peer, bytes, sizeof(bytes), 0)) > 0)
+        sent += (size_t)size;
+    while ((size = send(other_peer, bytes, sizeof(bytes), 0)) > 0)
+        other_sent += (size_t)size;
+    assert_true(sent > turn);
+    assert_true(other_sent > turn);
+    assert_int_equal(stream_start(&subject->stream), 0);
+    assert_int_equal(stream_start(&other->stream), 0);
+    for (pulses = 0; subject->received.size < sent || other->received.size < other_sent;) {
+        size_t before = subject->received.size;
+
+        uv_run(&loop.uv, UV_RUN_ONCE);
+        assert_true(pulses < WAIT_LIMIT_MS / PULSE_MS);
+        if (subject->received.size - before > most)
+            most = subject->received.size - before;
+    }
+    assert_in_range(most, 1, turn);
+    stream_close(&other->stream);
+    close(other_peer);
+    run_on();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +571,7 @@ int main(void)
         OVER_BOTH(close_forgets_a_shutdown_that_waits),
         OVER_BOTH(stopped_stream_reads_nothing_and_the_peer_feels_it),
         OVER_BOTH(stop_in_the_read_event_takes_effect_at_once),
+        OVER_TCP(stream_with_much_to_read_lets_others_read_between),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ import { until } from "./wait.js";
 class Local {
   static title = "the local bus";
   static word = "local";
-  static floodRounds = 20; // of a test that floods it, where others take fewer: it is many times as fast
+  static floodRounds = 8; // of a test that floods it, where others take fewer: it is many times as fast
   url = "local";
 
   static async start() {

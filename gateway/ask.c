@@ -62,10 +62,8 @@ static void copy_present(struct ask_command *command, const struct bus_answer *a
     command->answer.present_count = answer->present_count;
 }
 
-static void on_answered(struct bus_ask *ask, int error, const struct bus_answer *answer)
+static void answer_one(struct ask_command *command, int error, const struct bus_answer *answer)
 {
-    struct ask_command *command = container_of(ask, struct ask_command, ask);
-
     command->error = error;
     if (!error) {
         epoch_copy(command->answer.epoch, answer->epoch);
@@ -78,6 +76,18 @@ static void on_answered(struct bus_ask *ask, int error, const struct bus_answer 
     }
     command->command.kind = COMMAND_ANSWERED;
     inbox_post(&command->command.worker->inbox, &command->command.item);
+}
+
+static void on_answered(struct bus_ask *ask, int error, const struct bus_answer *answer)
+{
+    struct ask_command *command = container_of(ask, struct ask_command, ask);
+
+    while (command) {
+        struct ask_command *next = command->next;
+
+        answer_one(command, error, answer);
+        command = next;
+    }
 }
 
 void ask_put(struct ask_command *command, struct bus *bus)

@@ -13,8 +13,8 @@ struct ask_command *ask_create(enum ask_kind kind, struct worker *worker, const 
                                size_t channel_size, void (*answered)(struct ask_command *command),
                                void *owner);
 
-/* On the hub's thread: puts it to the bus, and posts it back with the answer. `bus` NULL: it is
- * closed (UV_ECANCELED). */
+/* On the hub's thread: puts it to the bus, and posts it and those behind it (`next`) back with the
+ * answer. `bus` NULL: it is closed (UV_ECANCELED). */
 void ask_put(struct ask_command *command, struct bus *bus);
 
 /* On the worker's thread: tells the owner, and frees it. */

@@ -240,6 +240,8 @@ static void on_recent(struct ask_command *command)
         .message_count = command->answer.message_count,
     };
 
+    if (!command->is_shared)
+        metric_add(&host->stats->histories_read, 1);
     epoch_copy(page.epoch, command->answer.epoch);
     if (channel && channel_recent(channel))
         recent_answer(channel_recent(channel), command->tag, &page);
@@ -251,7 +253,6 @@ void client_ask_recent(void *context, const struct recent_question *question)
     struct ask_command *command = ask_create(ASK_HISTORY, host->channels.worker, question->channel,
                                              question->channel_size, on_recent, host);
 
-    metric_add(&host->stats->histories_read, 1);
     command->tag = question->generation;
     command->ask.offset = question->offset;
     command->ask.limit = question->limit;

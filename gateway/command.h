@@ -7,6 +7,8 @@
 #define GATEWAY_COMMAND_H
 
 #include "common/inbox.h"
+#include "common/list.h"
+#include "common/map.h"
 #include "common/message.h"
 #include "gateway/bus.h"
 
@@ -96,7 +98,7 @@ struct control_command {
 
 enum ask_kind { ASK_HISTORY, ASK_PRESENCE, ASK_FORGET };
 
-/* A question of a worker to the bus; ask_command.h makes, answers and frees them. */
+/* A question of a worker to the bus; ask.h makes, answers and frees them. */
 struct ask_command {
     struct command command;
     enum ask_kind kind;
@@ -107,7 +109,11 @@ struct ask_command {
     uint64_t tag; /* the owner's */
     int error;    /* as in bus_ask.answered */
     struct bus_answer answer;
-    char *present_bytes; /* what `answer.present` points into */
+    char *present_bytes;       /* what `answer.present` points into */
+    struct map_entry gathered; /* asks.h */
+    struct list link;
+    struct ask_command *next; /* gets the same answer */
+    bool is_shared;           /* it was answered with another's question */
     size_t channel_size;
     char channel[MESSAGE_CHANNEL_LIMIT + 1];
 };

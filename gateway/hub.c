@@ -14,7 +14,6 @@
 
 #include "common/log.h"
 #include "common/memory.h"
-#include "gateway/ask.h"
 #include "gateway/census.h"
 #include "gateway/emulation.h"
 #include "gateway/hook.h"
@@ -317,6 +316,10 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         go_on(hub);
         return;
     }
+    if (item == &hub->put_asks) {
+        asks_put(&hub->asks, hub->bus);
+        return;
+    }
     switch (command->kind) {
     case COMMAND_PUBLISH:
     case COMMAND_SETTLE:
@@ -330,7 +333,8 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         unsubscribe(hub, command->worker, channel->channel, channel->channel_size);
         break;
     case COMMAND_ASK:
-        ask_put(container_of(command, struct ask_command, command), hub->bus);
+        if (asks_take(&hub->asks, container_of(command, struct ask_command, command), hub->bus))
+            inbox_post(&hub->inbox, &hub->put_asks);
         return;
     case COMMAND_HOOK:
         hook_put(container_of(command, struct hook_command, command), hub->backend);
@@ -428,6 +432,7 @@ int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct s
     hub->status = status;
     hub->stuck_ms = STUCK_MS;
     hub->hand_on_left = HAND_ON_COUNT;
+    asks_init(&hub->asks);
     waiter_init(&hub->patience, on_patience);
 
     int error = survey_init(&hub->survey);
@@ -469,6 +474,7 @@ void hub_deinit(struct hub *hub)
 {
     map_each(&hub->channels, free_channel, hub);
     map_deinit(&hub->channels);
+    asks_deinit(&hub->asks);
     survey_deinit(&hub->survey);
     control_deinit(&hub->control);
     memory_free(hub->workers);

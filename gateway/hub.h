@@ -17,6 +17,7 @@
 #define GATEWAY_HUB_H
 
 #include "common/tls_keeper.h"
+#include "gateway/asks.h"
 #include "gateway/backend.h"
 #include "gateway/bus.h"
 #include "gateway/command.h"
@@ -47,6 +48,8 @@ struct hub {
     struct inbox_item resume;   /* posted where the bus has room again */
     bool is_resuming;           /* it is in the inbox */
     unsigned hand_on_left;      /* publishes that may go on before that */
+    struct asks asks;           /* of this tick */
+    struct inbox_item put_asks; /* posted while there are any: the end of the tick */
     struct waiter patience;     /* with full workers, set while something waits for them */
     uint64_t watched;           /* the workers that were full when it was set; 0: it is not set */
     uint64_t taken_bytes[64];   /* by each worker then */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/memory.h"
+#include "gateway/ask.h"
 #include "gateway/hub.h"
 
 #define WORKERS 2
@@ -20,6 +21,10 @@ struct idle_worker {
     unsigned counts[COMMAND_STOP + 1]; /* of each command that was taken */
     char heard[128];                   /* the first byte of each delivered message */
     char answered[128];                /* the first byte of each publish given back */
+    unsigned asked;                    /* answers, of which */
+    unsigned shared;                   /* so many came with another's question */
+    char told[128];                    /* the first byte of each message in the last one */
+    uint64_t stands_at;                /* its offset */
 };
 
 static struct loop loop;
@@ -52,6 +57,18 @@ static void take(struct worker *worker, const struct message *message)
         tell_hub(worker, COMMAND_CAUGHT_UP);
 }
 
+static void take_answer(struct idle_worker *it, struct ask_command *command)
+{
+    assert_int_equal(command->error, 0);
+    it->asked++;
+    it->shared += command->is_shared;
+    it->stands_at = command->answer.offset;
+    memset(it->told, 0, sizeof(it->told));
+    for (size_t i = 0; i < command->answer.message_count; i++)
+        note(it->told, command->answer.messages[i]);
+    ask_destroy(command);
+}
+
 static void receive(struct inbox *inbox, struct inbox_item *item)
 {
     struct worker *worker = container_of(inbox, struct worker, inbox);
@@ -59,6 +76,10 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     struct command *command = container_of(item, struct command, item);
 
     it->counts[command->kind]++;
+    if (command->kind == COMMAND_ANSWERED) {
+        take_answer(it, container_of(command, struct ask_command, command));
+        return;
+    }
     if (command->kind == COMMAND_PUBLISHED) {
         struct publish_command *publish = container_of(command, struct publish_command, command);
 
@@ -160,7 +181,11 @@ static unsigned fill(unsigned publisher, const char *channel)
 static int set_up(void **state)
 {
     (void)state;
-    struct bus_settings settings = {.node_id = 1, .message_limit_bytes = LARGE};
+    struct bus_settings settings = {.node_id = 1,
+                                    .message_limit_bytes = LARGE,
+                                    .history_size = 100,
+                                    .history_ttl_ms = 60000,
+                                    .history_memory_bytes = LARGE};
     char error[256];
 
     assert_int_equal(loop_init(&loop), 0);
@@ -391,6 +416,98 @@ static void worker_that_the_bus_outruns_is_bounded_and_told(void **state)
     message_unref(message);
 }
 
+/* What a worker asks for those who come back, before the hub looks at anything. */
+static void ask(unsigned worker, const char *channel, const char *epoch, uint64_t offset,
+                uint64_t limit)
+{
+    struct ask_command *command =
+        ask_create(ASK_HISTORY, workers[worker], channel, strlen(channel), NULL, NULL);
+
+    command->ask.begins = true;
+    command->ask.offset = offset;
+    command->ask.limit = limit;
+    epoch_copy(command->ask.epoch, epoch);
+    inbox_post(&hub.inbox, &command->command.item);
+}
+
+static void answers_come(unsigned count)
+{
+    for (int i = 0; idle[0]->asked + idle[1]->asked < count; i++) {
+        assert_in_range(i, 0, 1000);
+        inbox_drain(&hub.inbox);
+        uv_run(&loop.uv, UV_RUN_NOWAIT);
+        inbox_drain(&workers[0]->inbox);
+        inbox_drain(&workers[1]->inbox);
+    }
+    assert_int_equal(idle[0]->asked + idle[1]->asked, count);
+}
+
+/* Five messages, and the epoch that they stand in. */
+static void talk(const char *channel, char epoch[MESSAGE_EPOCH_LIMIT + 1])
+{
+    struct ask_command *command;
+
+    for (int first = 'a'; first <= 'e'; first++)
+        publish(0, channel, (char)first, 10);
+    all_take_everything();
+    command = ask_create(ASK_HISTORY, workers[0], channel, strlen(channel), NULL, NULL);
+    ask_put(command, hub.bus);
+    while (command->answer.epoch[0] == '\0')
+        uv_run(&loop.uv, UV_RUN_ONCE);
+    epoch_copy(epoch, command->answer.epoch);
+    inbox_drain(&workers[0]->inbox);
+    idle[0]->asked = 0;
+}
+
+static void what_workers_ask_in_one_tick_is_one_question(void **state)
+{
+    (void)state;
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
+
+    talk("room", epoch);
+    ask(0, "room", epoch, 3, 10);
+    ask(1, "room", epoch, 1, 2);
+    answers_come(2);
+    assert_int_equal(idle[0]->shared, 0);
+    assert_int_equal(idle[1]->shared, 1);
+    assert_string_equal(idle[0]->told, "bcde"); /* from the lowest position, as far as any wants */
+    assert_string_equal(idle[1]->told, "bcde");
+    ask(1, "room", epoch, 4, 10);
+    answers_come(3); /* in a later tick, another one */
+    assert_int_equal(idle[1]->shared, 1);
+    assert_string_equal(idle[1]->told, "e");
+}
+
+static void who_asks_only_where_a_channel_stands_is_told_by_any_answer(void **state)
+{
+    (void)state;
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
+
+    talk("room", epoch);
+    ask(0, "room", "", 0, 0);
+    ask(1, "room", epoch, 4, 10);
+    answers_come(2);
+    assert_int_equal(idle[1]->shared, 1);
+    assert_int_equal(idle[0]->stands_at, 5);
+    assert_string_equal(idle[1]->told, "e");
+}
+
+static void questions_about_other_channels_or_lives_stay_apart(void **state)
+{
+    (void)state;
+    char epoch[MESSAGE_EPOCH_LIMIT + 1];
+    char other[MESSAGE_EPOCH_LIMIT + 1];
+
+    talk("room", epoch);
+    talk("hall", other);
+    ask(0, "room", epoch, 4, 10);
+    ask(1, "hall", other, 3, 10);
+    ask(1, "room", "", 0, 10); /* from the beginning, in any life */
+    answers_come(3);
+    assert_int_equal(idle[0]->shared + idle[1]->shared, 0);
+    assert_string_equal(idle[0]->told, "e");
+}
+
 #define HUB_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -405,6 +522,9 @@ int main(void)
         HUB_TEST(worker_that_takes_nothing_stops_the_others_for_a_while_only),
         HUB_TEST(worker_that_is_slow_but_works_is_waited_for),
         HUB_TEST(worker_that_the_bus_outruns_is_bounded_and_told),
+        HUB_TEST(what_workers_ask_in_one_tick_is_one_question),
+        HUB_TEST(who_asks_only_where_a_channel_stands_is_told_by_any_answer),
+        HUB_TEST(questions_about_other_channels_or_lives_stay_apart),
     };
 
     return cmocka_run_group_tests_name("hub", tests, NULL, NULL);

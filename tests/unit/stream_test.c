@@ -514,7 +514,7 @@ static void stream_with_much_to_read_lets_others_read_between(void **state)
 {
     (void)state;
     static char bytes[65536];
-    size_t turn = (size_t)4 * LOOP_READ_BUFFER_BYTES;
+    size_t turn = 4 * sizeof(loop.read_buffer);
     struct subject *other = make_subject(false);
     int other_peer = connect_subject(other);
     size_t sent = 0;

@@ -86,7 +86,7 @@ static bool takes_turn(struct connection *connection)
 {
     struct worker_stats *stats = stats_of(connection);
 
-    if (admission_take_turn(connection->host->admission, loop_now_ms(loop_of(connection))))
+    if (admission_take_turn(host_of(connection)->admission, loop_now_ms(loop_of(connection))))
         return true;
     metric_add(&stats->refused_rate, 1);
     metric_add(&stats->handshakes_refused, 1);
@@ -118,10 +118,10 @@ void connection_read_http(struct connection *connection, const unsigned char *da
     connection_set_state(connection, JOINING);
     stream_stop(&connection->stream);
     if (http->is_client)
-        client_open(&connection->session, &connection->host->sessions, http->transport,
+        client_open(&connection->session, &host_of(connection)->sessions, http->transport,
                     &http->kept);
     else
-        plain_open(&connection->session, &connection->host->sessions, http->channel,
+        plain_open(&connection->session, &host_of(connection)->sessions, http->channel,
                    http->channel_size, http->window);
 }
 

@@ -116,13 +116,15 @@ void connection_read_http(struct connection *connection, const unsigned char *da
     if (!is_taken || !connection_admit_client(connection) || !takes_turn(connection))
         return;
     connection_set_state(connection, JOINING);
-    stream_stop(&connection->stream);
     if (http->is_client)
         client_open(&connection->session, &host_of(connection)->sessions, http->transport,
                     &http->kept);
     else
         plain_open(&connection->session, &host_of(connection)->sessions, http->channel,
                    http->channel_size, http->window);
+    /* Most are open by now: for them to stop and start would cost two calls of epoll_ctl. */
+    if (connection->state == JOINING)
+        stream_stop(&connection->stream);
 }
 
 void connection_resume_http(struct http_exchange *exchange)

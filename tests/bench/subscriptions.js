@@ -16,7 +16,7 @@ const SPARE_FILES = 500;
 const MOST_IDLE_BYTES = 1000; // of a client without subscriptions
 
 const gateways = [
-  { name: "without presence", args: ["--presence", "off"], mostBytes: 200 },
+  { name: "without presence", args: ["--no-presence"], mostBytes: 200 },
   { name: "it is known who is on a channel (the default)", args: [], mostBytes: 400 },
 ];
 
@@ -74,7 +74,7 @@ async function measure(pid, port, count) {
   await each(clients, subscribe);
   const again = (residentBytes(pid) - idle) / subscriptions;
   console.log(`  subscribed again: ${again.toFixed(0)} bytes each`);
-  for (const client of clients) client.close();
+  for (const client of clients) client.destroy();
   return { idleBytes, bytes, again };
 }
 

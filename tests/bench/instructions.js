@@ -121,11 +121,11 @@ async function measure(counter, { load, counts, units }) {
 const show = (value) => (value < 100 ? value.toFixed(2) : Math.round(value).toLocaleString("en"));
 
 function compare(name, what, value, limit) {
-  const most = limit * (1 + table.tolerance);
+  const tolerance = table.tolerance[what];
+  const most = limit * (1 + tolerance);
   check(`${name}: ${show(value)} ${what}, at most ${show(most)}`, value <= most);
-  if (value < limit * (1 - table.tolerance)) {
-    check(`${name}: that is far below ${show(limit)}: lower it in tests/bench/instructions.json`, false);
-  }
+  if (value < limit * (1 - 2 * tolerance))
+    console.log(`         THAT IS FAR BELOW ${show(limit)}: lower it in tests/bench/instructions.json`);
 }
 
 // What the counts depend on beside the program: the compiler, the C library, libuv and OpenSSL.

@@ -7,12 +7,18 @@
 
 #include "common/percent.h"
 
+/* Most names differ in their first letter already. */
+static bool is_named(const struct http_header *header, const char *name)
+{
+    return ((header->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(header->name, name) == 0;
+}
+
 const char *http_request_header(const struct http_request *request, const char *name)
 {
     const char *value = NULL;
 
     for (size_t i = 0; i < request->header_count; i++) {
-        if (strcasecmp(request->headers[i].name, name) != 0)
+        if (!is_named(&request->headers[i], name))
             continue;
         if (value)
             return NULL;
@@ -26,7 +32,7 @@ size_t http_request_header_count(const struct http_request *request, const char 
     size_t count = 0;
 
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->headers[i].name, name) == 0)
+        if (is_named(&request->headers[i], name))
             count++;
     return count;
 }
@@ -68,7 +74,7 @@ bool http_request_header_has_token(const struct http_request *request, const cha
                                    const char *token)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->headers[i].name, name) == 0 &&
+        if (is_named(&request->headers[i], name) &&
             list_has_token(request->headers[i].value, token))
             return true;
     return false;

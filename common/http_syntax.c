@@ -22,9 +22,18 @@ static bool is_blank(char character)
     return character == ' ' || character == '\t';
 }
 
+/* What stands for itself in a line, as most bytes do. */
+static bool is_plain(unsigned char character)
+{
+    return character >= 0x20 && character != 0x7f;
+}
+
 bool http_has_strict_lines(const unsigned char *text, size_t size)
 {
     for (size_t at = 0; at < size; at++) {
+        if (is_plain(text[at]))
+            continue;
+
         unsigned char next = at + 1 < size ? text[at + 1] : 0;
 
         switch (text[at]) {
@@ -39,8 +48,7 @@ bool http_has_strict_lines(const unsigned char *text, size_t size)
         case '\t':
             break;
         default:
-            if (text[at] < 0x20 || text[at] == 0x7f)
-                return false;
+            return false;
         }
     }
     return true;

@@ -22,6 +22,15 @@ void *memory_zeroed(size_t count, size_t size)
     return checked(calloc(count ? count : 1, size ? size : 1), size);
 }
 
+void *memory_aligned(size_t alignment, size_t size)
+{
+    void *memory = NULL;
+
+    if (posix_memalign(&memory, alignment, size))
+        memory = NULL;
+    return checked(memory, size);
+}
+
 void *memory_resize(void *old, size_t size)
 {
     return checked(realloc(old, size ? size : 1), size);

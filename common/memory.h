@@ -14,6 +14,9 @@ void *memory_allocate(size_t size);
 /* `count` times `size` zero bytes; never NULL. */
 void *memory_zeroed(size_t count, size_t size);
 
+/* `size` bytes of undefined content at a multiple of `alignment`, a power of two; never NULL. */
+void *memory_aligned(size_t alignment, size_t size);
+
 /* Grows or shrinks what memory_* gave; `old` may be NULL. Never NULL. */
 void *memory_resize(void *old, size_t size);
 

@@ -151,6 +151,8 @@ int stream_fly(struct stream *stream)
 static ssize_t try_write(struct stream *stream, const void *data, size_t size)
 {
     settle(stream);
+    if (stream->is_ended)
+        return UV_EPIPE;
     if (stream->queue)
         return stream->queue->is_last ? UV_EPIPE : 0;
     return stream->tls ? stream_tls_write(stream, data, size) : stream_send(stream, data, size);
@@ -178,7 +180,7 @@ int stream_write_gathered(struct stream *stream, struct block *block, size_t off
     assert(!stream_is_closing(stream));
     settle(stream);
 
-    bool may_wait = !stream->queue && !stream->tls && offset < block->size &&
+    bool may_wait = !stream->is_ended && !stream->queue && !stream->tls && offset < block->size &&
                     !stream->uv.stream.connect_req && uv_is_writable(&stream->uv.stream);
 
     if (!may_wait || !stream_gather_add(loop_of(stream)->gather, stream, block, offset))
@@ -368,6 +370,7 @@ int stream_init(struct stream *stream, struct loop *loop, bool is_unix,
     stream->tls = NULL;
     stream->written_bytes = 0;
     stream->is_gathered = false;
+    stream->is_ended = false;
     return is_unix ? uv_pipe_init(&loop->uv, &stream->uv.pipe, 0)
                    : uv_tcp_init(&loop->uv, &stream->uv.tcp);
 }
@@ -437,12 +440,6 @@ void stream_stop(struct stream *stream)
     uv_read_stop(&stream->uv.stream);
 }
 
-static void on_shutdown(uv_shutdown_t *request, int error)
-{
-    (void)error; /* a peer that is gone shows itself in the read */
-    memory_free(request);
-}
-
 void stream_read_once(struct stream *stream, size_t limit_bytes)
 {
     struct loop *loop = loop_of(stream);
@@ -463,17 +460,24 @@ void stream_read_once(struct stream *stream, size_t limit_bytes)
         stream_break(stream, uv_translate_sys_error(errno));
 }
 
+/* Nothing is queued, so uv_shutdown would only wait for another iteration to do the same. */
+static int send_fin(struct stream *stream)
+{
+    uv_os_fd_t fd;
+
+    if (stream->is_ended || !uv_is_writable(&stream->uv.stream) ||
+        uv_fileno(&stream->uv.handle, &fd) || shutdown(fd, SHUT_WR))
+        return UV_ENOTCONN;
+    stream->is_ended = true;
+    return 0;
+}
+
 static int send_end(struct stream *stream)
 {
     if (stream->tls)
         stream_tls_end(stream);
 
-    uv_shutdown_t *request = memory_allocate(sizeof(*request));
-    int error = uv_shutdown(request, &stream->uv.stream, on_shutdown);
-
-    if (error)
-        memory_free(request);
-    return error;
+    return send_fin(stream);
 }
 
 int stream_shutdown(struct stream *stream)

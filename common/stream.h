@@ -63,6 +63,7 @@ struct stream {
     struct stream_tls *tls;     /* NULL: plain */
     uint64_t written_bytes;     /* ever, queued ones included and dropped ones not; plain ones */
     bool is_gathered;           /* a write waits for the end of the loop's gather */
+    bool is_ended;              /* FIN was sent */
 };
 
 /* How far the peer was at some moment with what was written to it. */

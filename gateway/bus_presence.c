@@ -41,14 +41,11 @@ static struct bus_presence_member *find_member(const struct bus_presence_channel
     return entry ? container_of(entry, struct bus_presence_member, entry) : NULL;
 }
 
-static struct text put(char **at, struct text text)
+static char *put(char *at, struct text text)
 {
-    struct text copy = {*at, text.size};
-
     if (text.size > 0)
-        memcpy(*at, text.data, text.size);
-    *at += text.size;
-    return copy;
+        memcpy(at, text.data, text.size);
+    return at + text.size;
 }
 
 /* Puts `link` in front of all others. */
@@ -62,13 +59,14 @@ static void add_member(struct bus_presences *presences, struct bus_presence_chan
 {
     struct bus_presence_member *member =
         memory_allocate(sizeof(*member) + who->client.size + who->user.size + who->info.size);
-    char *at = member->bytes;
 
-    *member = (struct bus_presence_member){.channel = channel};
-    member->who.client = put(&at, who->client);
-    member->who.user = put(&at, who->user);
-    member->who.info = put(&at, who->info);
-    map_insert(&channel->map, &member->entry, member->who.client.data, member->who.client.size);
+    *member = (struct bus_presence_member){
+        .channel = channel,
+        .user_size = (uint32_t)who->user.size,
+        .info_size = (uint32_t)who->info.size,
+    };
+    put(put(put(member->bytes, who->client), who->user), who->info);
+    map_insert(&channel->map, &member->entry, member->bytes, who->client.size);
     list_init(&member->link);
     prepend(&channel->members, &member->link);
     list_init(&member->due_link);
@@ -144,6 +142,17 @@ void bus_presences_forget(struct bus_presences *presences, const char *channel, 
         drop_channel(presences, place);
 }
 
+struct bus_present bus_presence_who(const struct bus_presence_member *member)
+{
+    const char *user = member->bytes + member->entry.key_size;
+
+    return (struct bus_present){
+        .client = {member->bytes, member->entry.key_size},
+        .user = {user, member->user_size},
+        .info = {user + member->user_size, member->info_size},
+    };
+}
+
 struct bus_present *bus_presences_list(const struct bus_presences *presences, const char *channel,
                                        size_t channel_size, size_t *count)
 {
@@ -155,7 +164,7 @@ struct bus_present *bus_presences_list(const struct bus_presences *presences, co
         return NULL;
     list = memory_allocate(place->map.count * sizeof(*list));
     for (struct list *at = place->members.next; at != &place->members; at = at->next)
-        list[(*count)++] = of_link(at)->who;
+        list[(*count)++] = bus_presence_who(of_link(at));
     return list;
 }
 

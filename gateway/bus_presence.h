@@ -36,8 +36,9 @@ struct bus_presence_member {
     struct list due_link;
     struct bus_presence_channel *channel;
     uint64_t announced_ms; /* 0: never */
-    struct bus_present who;
-    char bytes[]; /* what `who` points at */
+    uint32_t user_size;
+    uint32_t info_size;
+    char bytes[]; /* the client's id, the user, the info */
 };
 
 void bus_presences_init(struct bus_presences *presences);
@@ -58,6 +59,9 @@ void bus_presences_forget(struct bus_presences *presences, const char *channel,
 /* NULL where nobody is. */
 struct bus_presence_channel *bus_presences_find(const struct bus_presences *presences,
                                                 const char *channel, size_t channel_size);
+
+/* Who it is; points at the member. */
+struct bus_present bus_presence_who(const struct bus_presence_member *member);
 
 /* A list, which is the caller's to free, of what belongs to the members. */
 struct bus_present *bus_presences_list(const struct bus_presences *presences, const char *channel,

@@ -52,7 +52,7 @@ static void tell_bus(const struct client_subscription *subscription, bool is_the
 
     struct presence_command *command =
         presence_command_create(client->host->channels.worker, subscription->channel,
-                                subscription->channel_size, &who, is_there);
+                                subscription->entry.key_size, &who, is_there);
 
     inbox_post(client->host->channels.hub, &command->command.item);
     buffer_deinit(&origin);

@@ -132,7 +132,7 @@ struct connect_reply {
 static void add_sub(struct catch_up *catch_up, const struct missed *missed)
 {
     struct client_subscription *subscription =
-        container_of(catch_up, struct client_subscription, catch_up);
+        container_of(catch_up, struct way_in, catch_up)->subscription;
     struct connect_reply *reply = subscription->client->reply;
 
     reply->subs[reply->count++] = (struct client_server_sub){

@@ -128,7 +128,8 @@ static void end(struct client_subscription *subscription,
         client_unsubscribe_by_server(subscription, unsubscribe->code, unsubscribe->reason);
     else if (subscription->stage == SUBSCRIPTION_READY)
         client_subscription_end(subscription); /* nobody was told of it yet */
-    else if (subscription->is_of_connect && subscription->client->stage == CLIENT_CONNECTING)
+    else if (subscription->way_in->is_of_connect &&
+             subscription->client->stage == CLIENT_CONNECTING)
         leave_out(subscription);
     else
         client_subscription_give_up(subscription, CLIENT_ERROR_PERMISSION_DENIED);

@@ -299,7 +299,7 @@ void client_ask_refresh(struct client *client)
 
 struct subscribe_hook {
     struct client *client;
-    uint32_t count; /* that of `client_subscription.hook` */
+    uint32_t count; /* that of `way_in.hook` */
     struct client_subscribe_request *request;
 };
 
@@ -310,7 +310,7 @@ static struct client_subscription *asking(const struct subscribe_hook *hook)
         client_subscription_find(hook->client, hook->request->channel);
 
     return subscription && subscription->stage == SUBSCRIPTION_ASKING &&
-                   subscription->hook == hook->count
+                   subscription->way_in->hook == hook->count
                ? subscription
                : NULL;
 }
@@ -319,7 +319,7 @@ static void subscribe(const struct subscribe_hook *hook, struct client_subscript
                       struct hook_answer *answer)
 {
     struct client *client = hook->client;
-    uint32_t id = subscription->id;
+    uint32_t id = subscription->way_in->id;
 
     if (answer->verdict == HOOK_RESULT) {
         client_subscription_allow(subscription, hook->request, answer);
@@ -366,7 +366,7 @@ void client_ask_subscribe(struct client_subscription *subscription,
     hook->client = client_ref(client);
     hook->count = ++client_hooks(client)->count;
     hook->request = keep(request, 1);
-    subscription->hook = hook->count;
+    subscription->way_in->hook = hook->count;
     question.channel = request->channel;
     question.data = request->data;
     client_ask_backend(client, &question, on_subscribe, hook);

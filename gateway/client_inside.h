@@ -1,6 +1,6 @@
 /* What the parts of the channel protocol share: client.c, client_connect.c, client_subscribe.c,
- * client_publish.c, client_arrival.c, client_stream.c, client_hook.c, client_hook_publish.c,
- * client_ask.c. Nobody else includes it. */
+ * client_way_in.c, client_publish.c, client_arrival.c, client_stream.c, client_hook.c,
+ * client_hook_publish.c, client_ask.c. Nobody else includes it. */
 #ifndef GATEWAY_CLIENT_INSIDE_H
 #define GATEWAY_CLIENT_INSIDE_H
 
@@ -61,32 +61,37 @@ enum subscription_stage {
     SUBSCRIPTION_ON,
 };
 
-struct client_subscription {
-    struct subscription subscription;
+/* What is known of a subscription until it is ON: there may be a million that are. */
+struct way_in {
     struct catch_up catch_up;
-    struct map_entry entry;
-    struct client *client;
-    enum subscription_stage stage;
+    struct client_subscription *subscription;
+    char *data;         /* to be told with it; NULL: none */
     uint32_t id;        /* of the request */
     uint32_t hook;      /* the number of the hook that is to allow it */
-    bool is_of_server;  /* the token or the application wanted it, not the client */
     bool is_of_connect; /* the connect reply tells of it */
     bool takes_joins;
-    bool has_token; /* for this channel, or the application's word */
     bool is_positioned;
     bool is_recoverable;
     bool is_recovering;
     bool is_delta;
+};
+
+struct client_subscription {
+    struct subscription subscription;
+    struct map_entry entry;
+    struct client *client;
+    struct way_in *way_in; /* NULL: it is ON */
+    int64_t expires_at_s;
+    char *info;         /* chan_info, JSON; NULL: none */
+    struct pace pace;   /* of what the client publishes here */
+    uint8_t stage;      /* enum subscription_stage */
+    bool is_of_server;  /* the token or the application wanted it, not the client */
+    bool has_token;     /* for this channel, or the application's word */
     bool is_present;    /* the bus was told */
     bool is_announced;  /* and so were those who listen to joins */
     uint8_t overridden; /* bits by enum token_override: not as the namespace has it, */
     uint8_t overrides;  /* but on or off */
-    struct pace pace;   /* of what the client publishes here */
-    int64_t expires_at_s;
-    char *info; /* chan_info, JSON; NULL: none */
-    char *data; /* to be told with it; NULL: none */
-    size_t channel_size;
-    char channel[];
+    char channel[];     /* with a zero byte behind it */
 };
 
 static inline struct client *client_ref(struct client *client)
@@ -112,7 +117,7 @@ static inline struct text client_text(const char *string)
 
 static inline struct text client_channel(const struct client_subscription *subscription)
 {
-    return (struct text){subscription->channel, subscription->channel_size};
+    return (struct text){subscription->channel, subscription->entry.key_size};
 }
 
 /* client.c */
@@ -219,6 +224,27 @@ struct server_subscription {
 
 void client_subscribe_by_server(struct client *client, const struct server_subscription *wanted);
 
+/* It cannot be had: whoever asked for it is told. Frees it. */
+void client_subscription_give_up(struct client_subscription *subscription, enum client_error code);
+
+/* The application, or a loss, ends it; the client is told. */
+void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,
+                                  const char *reason);
+
+/* Leaves a channel, tells those who listen to it, and frees the subscription. */
+void client_subscription_end(struct client_subscription *subscription);
+void client_subscriptions_end(struct client *client);
+
+/* client_way_in.c */
+
+/* What the client wants of it, as far as the rules allow. `request` may be NULL. */
+void client_subscription_wish(struct client_subscription *subscription,
+                              const struct channel_rules *rules,
+                              const struct client_subscribe_request *request);
+
+/* It may: goes on until it is told. */
+void client_subscription_go_in(struct client_subscription *subscription);
+
 /* What is told of a subscription whose place is known. It points at `missed` and the arena. */
 struct client_subscribe_result
 client_subscription_result(const struct client_subscription *subscription,
@@ -231,16 +257,8 @@ void client_subscription_begin(struct client_subscription *subscription);
 void client_subscription_look(struct client_subscription *subscription,
                               void (*done)(struct catch_up *catch_up, const struct missed *missed));
 
-/* It cannot be had: whoever asked for it is told. Frees it. */
-void client_subscription_give_up(struct client_subscription *subscription, enum client_error code);
-
-/* The application, or a loss, ends it; the client is told. */
-void client_unsubscribe_by_server(struct client_subscription *subscription, uint32_t code,
-                                  const char *reason);
-
-/* Leaves a channel, tells those who listen to it, and frees the subscription. */
-void client_subscription_end(struct client_subscription *subscription);
-void client_subscriptions_end(struct client *client);
+/* It is ON, or given up. */
+void client_forget_way_in(struct client_subscription *subscription);
 
 /* client_arrival.c */
 

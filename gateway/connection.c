@@ -67,14 +67,13 @@ void connection_forget_pong(struct connection *connection)
 
 void connection_free_if_done(struct connection *connection)
 {
-    struct connection_host *host = connection->host;
+    struct connection_host *host = host_of(connection);
 
     if (connection->state != CLOSED || connection->session.pending > 0 ||
         !stream_is_closed(&connection->stream))
         return;
     memory_free(connection->client);
-    memory_free(connection);
-    host->count--;
+    slab_give(&host->memory, connection);
     host->freed(host);
 }
 
@@ -83,7 +82,7 @@ static void on_closed(struct stream *stream)
     struct connection *connection = of_stream(stream);
 
     stats_lower(&stats_of(connection)->connections);
-    admission_leave(connection->host->admission, connection->address);
+    admission_leave(host_of(connection)->admission, connection->address);
     connection_free_if_done(connection);
 }
 
@@ -171,7 +170,7 @@ static bool may_read(struct stream *stream)
     metric_add(&stats_of(connection)->holds, 1);
     connection->session.is_held = true;
     list_remove(&connection->link);
-    list_append(&connection->host->held, &connection->link);
+    list_append(&host_of(connection)->held, &connection->link);
     return false;
 }
 
@@ -273,8 +272,8 @@ static void on_deadline(struct waiter *waiter)
         stream_stop(&connection->stream);
         connection->session.is_held = true; /* nor are commands taken that come beside it */
         list_remove(&connection->link);
-        list_append(&connection->host->leaving, &connection->link);
-        connection->host->left(connection->host);
+        list_append(&host_of(connection)->leaving, &connection->link);
+        host_of(connection)->left(host_of(connection));
         return;
     case JOINING: /* the bus answers, or goes down, which answers too */
     case CLOSED:
@@ -308,7 +307,7 @@ void connection_refuse_admission(struct connection *connection, enum admission_v
 
 void connection_begin_http(struct connection *connection, const struct sockaddr_storage *peer)
 {
-    struct connection_host *host = connection->host;
+    struct connection_host *host = host_of(connection);
 
     connection_set_state(connection, HTTP);
     if (connection->verdict != ADMITTED) {
@@ -331,17 +330,15 @@ void connection_begin(struct connection *connection, const struct sockaddr_stora
 
 void connection_accept(struct connection_host *host, int socket, bool is_tls)
 {
-    struct connection *connection = memory_zeroed(1, sizeof(*connection));
+    struct connection *connection = slab_take(&host->memory);
     struct sockaddr_storage peer = {0};
 
-    connection->host = host;
+    connection->session.host = &host->sessions;
     connection->id = host->next_id++;
     connection->is_tls = is_tls;
-    connection->session.host = NULL;
     waiter_init(&connection->waiter, on_deadline);
     list_init(&connection->link);
     list_append(&host->connections, &connection->link);
-    host->count++;
 
     int error = stream_accept(&connection->stream, host->sessions.loop, socket, &stream_events);
 

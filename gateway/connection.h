@@ -10,6 +10,7 @@
 #define GATEWAY_CONNECTION_H
 
 #include "common/loop.h"
+#include "common/slab.h"
 #include "common/stream.h"
 #include "gateway/admission.h"
 #include "gateway/session.h"
@@ -29,7 +30,7 @@ struct connection_host {
     struct list waiting;     /* those that have asked for a TLS handshake, the first one first */
     struct list shaking;     /* those that have sent something for one that has begun */
     struct tls_context *tls; /* for connections that come from now on; NULL: there are none */
-    size_t count;            /* connections in memory */
+    struct slab memory;      /* of connections; it counts them */
     uint64_t next_id;
     struct slow_clients slow;
     /* A connection was put on `leaving`. */
@@ -41,6 +42,10 @@ struct connection_host {
 };
 
 extern const struct session_events connection_session_events;
+
+/* Prepares a host without connections, whose other members its owner sets; the end of one. */
+void connections_init(struct connection_host *host);
+void connections_deinit(struct connection_host *host);
 
 /* Takes over the socket of a connection that a listener accepted. */
 void connection_accept(struct connection_host *host, int socket, bool is_tls);

@@ -86,7 +86,7 @@ static bool takes_turn(struct connection *connection)
 {
     struct worker_stats *stats = stats_of(connection);
 
-    if (admission_take_turn(connection->host->admission, loop_now_ms(loop_of(connection))))
+    if (admission_take_turn(host_of(connection)->admission, loop_now_ms(loop_of(connection))))
         return true;
     metric_add(&stats->refused_rate, 1);
     metric_add(&stats->handshakes_refused, 1);
@@ -116,13 +116,15 @@ void connection_read_http(struct connection *connection, const unsigned char *da
     if (!is_taken || !connection_admit_client(connection) || !takes_turn(connection))
         return;
     connection_set_state(connection, JOINING);
-    stream_stop(&connection->stream);
     if (http->is_client)
-        client_open(&connection->session, &connection->host->sessions, http->transport,
+        client_open(&connection->session, &host_of(connection)->sessions, http->transport,
                     &http->kept);
     else
-        plain_open(&connection->session, &connection->host->sessions, http->channel,
+        plain_open(&connection->session, &host_of(connection)->sessions, http->channel,
                    http->channel_size, http->window);
+    /* Most are open by now: for them to stop and start would cost two calls of epoll_ctl. */
+    if (connection->state == JOINING)
+        stream_stop(&connection->stream);
 }
 
 void connection_resume_http(struct http_exchange *exchange)

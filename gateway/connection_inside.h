@@ -49,9 +49,8 @@ struct early {
 struct connection {
     struct stream stream;
     struct waiter waiter;
-    struct connection_host *host;
     struct list link;
-    struct session session;
+    struct session session; /* which has its host from the start on */
     struct websocket_reader reader;
     union {                      /* what it has in some states alone */
         struct early *early;     /* before HTTP; NULL where there is nothing to keep */
@@ -80,19 +79,24 @@ static inline struct connection *of_session(struct session *session)
     return container_of(session, struct connection, session);
 }
 
+static inline struct connection_host *host_of(const struct connection *connection)
+{
+    return container_of(connection->session.host, struct connection_host, sessions);
+}
+
 static inline struct loop *loop_of(const struct connection *connection)
 {
-    return connection->host->sessions.loop;
+    return connection->session.host->loop;
 }
 
 static inline struct worker_stats *stats_of(const struct connection *connection)
 {
-    return connection->host->sessions.stats;
+    return connection->session.host->stats;
 }
 
 static inline const struct config *config_of(const struct connection *connection)
 {
-    return &connection->host->sessions.settings->config;
+    return &connection->session.host->settings->config;
 }
 
 static inline bool is_open(const struct connection *connection)

@@ -15,7 +15,7 @@
 
 static const struct networks *trusted_of(const struct connection *connection)
 {
-    return &connection->host->sessions.settings->trusted;
+    return &host_of(connection)->sessions.settings->trusted;
 }
 
 /* Remembers whose connection it is, for the log. */
@@ -39,7 +39,7 @@ static bool claim(struct connection *connection, const struct sockaddr *client)
         return true; /* it was counted when its peer was no trusted proxy yet */
 
     enum admission_verdict verdict =
-        admission_claim(connection->host->admission, client, &connection->address);
+        admission_claim(host_of(connection)->admission, client, &connection->address);
 
     if (verdict == ADMITTED)
         return true;

@@ -44,7 +44,7 @@ static void set_turn(struct connection *connection, enum tls_turn turn)
 
 void connection_await_turn(struct connection *connection)
 {
-    struct connection_host *host = connection->host;
+    struct connection_host *host = host_of(connection);
     bool is_running = connection->tls_turn == TLS_RUNNING;
 
     list_remove(&connection->link);
@@ -56,7 +56,7 @@ void connection_await_turn(struct connection *connection)
 
 void connection_give_turn(struct connection *connection)
 {
-    struct connection_host *host = connection->host;
+    struct connection_host *host = host_of(connection);
     bool was_running = connection->tls_turn == TLS_RUNNING;
 
     set_turn(connection, TLS_SILENT);
@@ -85,7 +85,7 @@ static void begin_handshake(struct connection *connection)
 {
     set_turn(connection, TLS_RUNNING);
     connection->begun_ms = now_ms(connection);
-    stream_secure(&connection->stream, connection->host->tls, NULL);
+    stream_secure(&connection->stream, host_of(connection)->tls, NULL);
 }
 
 /* What came with a PROXY header; it may end the connection. */
@@ -104,7 +104,7 @@ static void read_early(struct connection *connection)
 
 static void take_turn(struct connection *connection)
 {
-    struct connection_host *host = connection->host;
+    struct connection_host *host = host_of(connection);
 
     list_remove(&connection->link);
     list_append(&host->connections, &connection->link);
@@ -210,7 +210,7 @@ void connection_check_tls(struct connection *connection)
 {
     bool is_running = connection->tls_turn == TLS_RUNNING;
     bool is_in_the_way =
-        !list_is_empty(&connection->host->waiting) && all_turns_are_taken(connection->host);
+        !list_is_empty(&host_of(connection)->waiting) && all_turns_are_taken(host_of(connection));
 
     if (is_running && !is_in_the_way && time_left_ms(connection) > 0)
         wait_for_peer(connection);

@@ -60,7 +60,7 @@ static void note_slow(struct connection *connection, size_t queued_bytes, bool i
     struct slow_client *place;
 
     metric_add(&stats_of(connection)->queues_high, 1);
-    if (slow_clients_note(&connection->host->slow, connection->id, queued_bytes, is_closed,
+    if (slow_clients_note(&host_of(connection)->slow, connection->id, queued_bytes, is_closed,
                           loop_now_ms(loop_of(connection)), &place))
         peer_address(connection_peer(connection), place->address);
 }
@@ -162,7 +162,7 @@ static void note_life(struct connection *connection)
 
 void connection_read_frames(struct connection *connection, unsigned char *data, size_t size)
 {
-    struct inflater *inflater = &connection->host->sessions.inflater;
+    struct inflater *inflater = &host_of(connection)->sessions.inflater;
     struct websocket_frame frame;
 
     while (is_open(connection) || connection->state == CLOSING) {

@@ -19,6 +19,21 @@ static void each(struct list *list, void (*act)(struct connection *connection, v
     }
 }
 
+void connections_init(struct connection_host *host)
+{
+    list_init(&host->connections);
+    list_init(&host->leaving);
+    list_init(&host->held);
+    list_init(&host->waiting);
+    list_init(&host->shaking);
+    slab_init(&host->memory, sizeof(struct connection));
+}
+
+void connections_deinit(struct connection_host *host)
+{
+    slab_deinit(&host->memory);
+}
+
 static void each_of_all(struct connection_host *host,
                         void (*act)(struct connection *connection, void *context))
 {
@@ -56,7 +71,7 @@ static void schedule_leave(struct connection *connection, void *context)
 
 void connections_drain(struct connection_host *host, uint64_t time_ms)
 {
-    struct drain drain = {time_ms, 0, host->count ? host->count : 1};
+    struct drain drain = {time_ms, 0, host->memory.count ? host->memory.count : 1};
 
     each(&host->connections, schedule_leave, &drain);
     each(&host->held, schedule_leave, &drain);
@@ -92,7 +107,7 @@ void connections_abort(struct connection_host *host)
 /* Its turn to be read has come. */
 static void go_on(struct connection *connection)
 {
-    struct connection_host *host = connection->host;
+    struct connection_host *host = host_of(connection);
 
     list_remove(&connection->link);
     list_append(&host->connections, &connection->link);

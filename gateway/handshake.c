@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
+#include <uv.h>
 
 #include "common/http_response.h"
 
@@ -190,6 +191,31 @@ int handshake_check(const struct http_request *request, const struct option_list
     return 101;
 }
 
+static void append_header(struct buffer *output, const char *name, const char *value)
+{
+    buffer_append_text(output, name);
+    buffer_append_text(output, ": ");
+    buffer_append_text(output, value);
+    buffer_append_text(output, "\r\n");
+}
+
+static EVP_MD *sha1;
+
+static void fetch_sha1(void)
+{
+    sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+}
+
+/* OpenSSL's search for an algorithm takes longer than the algorithm does for so few bytes, so it is
+ * found once, for as long as the process lives. */
+static const EVP_MD *find_sha1(void)
+{
+    static uv_once_t once = UV_ONCE_INIT;
+
+    uv_once(&once, fetch_sha1);
+    return sha1;
+}
+
 void handshake_append_accept(const struct http_request *request, const char *subprotocol,
                              const char *extensions, struct buffer *output)
 {
@@ -199,16 +225,15 @@ void handshake_append_accept(const struct http_request *request, const char *sub
 
     memcpy(text, http_request_header(request, "sec-websocket-key"), KEY_SIZE);
     memcpy(text + KEY_SIZE, ACCEPT_GUID, sizeof(ACCEPT_GUID));
-    EVP_Digest(text, sizeof(text) - 1, digest, NULL, EVP_sha1(), NULL);
+    EVP_Digest(text, sizeof(text) - 1, digest, NULL, find_sha1(), NULL);
     EVP_EncodeBlock(accept, digest, 20);
-    buffer_printf(output,
-                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                  "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
-                  (const char *)accept);
+    buffer_append_text(output, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                               "Connection: Upgrade\r\n");
+    append_header(output, "Sec-WebSocket-Accept", (const char *)accept);
     if (subprotocol)
-        buffer_printf(output, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+        append_header(output, "Sec-WebSocket-Protocol", subprotocol);
     if (extensions[0] != '\0')
-        buffer_printf(output, "Sec-WebSocket-Extensions: %s\r\n", extensions);
+        append_header(output, "Sec-WebSocket-Extensions", extensions);
     buffer_append_text(output, "\r\n");
 }
 

@@ -92,7 +92,7 @@ void redis_presence_forget(struct redis_bus *bus, const char *name, size_t size)
          redis_bus_is_usable(bus) && at != &channel->members;) {
         begin(bus, REDIS_SCRIPT_LEAVE, name, size);
         for (size_t i = 0; i < REDIS_PRESENT_COUNT && at != &channel->members; i++) {
-            struct text client = of_link(at)->who.client;
+            struct text client = bus_presence_who(of_link(at)).client;
 
             redis_command_add(&bus->command, client.data, client.size);
             at = at->next;
@@ -124,8 +124,11 @@ static size_t announce_some(struct redis_bus *bus, struct bus_presence_channel *
 
         if (count > 0 && !is_due(bus, member, ANNOUNCE_MS / 2))
             break;
-        redis_command_add(command, member->who.client.data, member->who.client.size);
-        redis_present_append(&command->bytes, &member->who);
+
+        struct bus_present who = bus_presence_who(member);
+
+        redis_command_add(command, who.client.data, who.client.size);
+        redis_present_append(&command->bytes, &who);
         redis_command_end_word(command);
         bus_presence_announced(&bus->presence.members, member, now_of(bus));
         count++;

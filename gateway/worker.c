@@ -57,7 +57,8 @@ static void on_left(struct connection_host *host)
 
 static void report_if_drained(struct worker *worker)
 {
-    if (!worker->is_draining || worker->has_reported_drained || worker->connections.count > 0)
+    if (!worker->is_draining || worker->has_reported_drained ||
+        worker->connections.memory.count > 0)
         return;
 
     worker->has_reported_drained = true;
@@ -391,11 +392,7 @@ static void init_host(struct worker *worker, const struct worker_means *means)
 {
     struct connection_host *host = &worker->connections;
 
-    list_init(&host->connections);
-    list_init(&host->leaving);
-    list_init(&host->held);
-    list_init(&host->waiting);
-    list_init(&host->shaking);
+    connections_init(host);
     host->tls = means->tls ? tls_context_ref(means->tls) : NULL;
     host->admission = means->admission;
     host->status = means->status;
@@ -475,6 +472,7 @@ void worker_destroy(struct worker *worker)
     clients_deinit(&worker->connections.sessions.clients);
     settings_unref(worker->connections.sessions.settings);
     tls_context_unref(worker->connections.tls);
+    connections_deinit(&worker->connections);
     loop_deinit(&worker->loop);
     memory_free(worker);
 }

@@ -43,9 +43,9 @@ function idleScenario(fileLimit) {
     figures: [figures.memory],
     marks: [
       {
-        name: "at most 700 bytes of resident memory for each",
+        name: "at most 600 bytes of resident memory for each",
         value: (reports) => median(reports.get(gateway).map(figures.memory.of)),
-        holds: (value) => value <= 700,
+        holds: (value) => value <= 600,
         unfit:
           count < IDLE_CONNECTIONS &&
           `${number(IDLE_CONNECTIONS)} connections need ${number(IDLE_CONNECTIONS + SPARE_FILES)} ` +

@@ -23,13 +23,18 @@ export function check(what, isGood) {
   console.log(`  ${isGood ? "ok    " : "FAILED"} ${what}`);
 }
 
+// For what was measured, and could not be judged.
+export function skip(what) {
+  tally.skipped++;
+  console.log(`  SKIPPED ${what}`);
+}
+
 function checkMark(mark, reports) {
   const value = mark.value(reports);
   const isKnown = Number.isFinite(value);
   const what = `${mark.name}: ${isKnown ? value.toFixed(value < 10 ? 2 : 0) : "not measured"}`;
   if (mark.unfit) {
-    tally.skipped++;
-    console.log(`  SKIPPED ${what}, but ${mark.unfit}`);
+    skip(`${what}, but ${mark.unfit}`);
   } else {
     check(what, isKnown && mark.holds(value));
   }

@@ -23,7 +23,7 @@ export function check(what, isGood) {
   console.log(`  ${isGood ? "ok    " : "FAILED"} ${what}`);
 }
 
-function checkMark(mark, reports) {
+export function checkMark(mark, reports) {
   const value = mark.value(reports);
   const isKnown = Number.isFinite(value);
   const what = `${mark.name}: ${isKnown ? value.toFixed(value < 10 ? 2 : 0) : "not measured"}`;

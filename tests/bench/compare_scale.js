@@ -29,6 +29,9 @@ async function withGateway(args, work) {
   try {
     await load(gateway, ["--clients", "2", "--messages", "20"], "channel=first"); // what is done once is done
     return await work(gateway, population);
+  } catch (error) {
+    console.log(gateway.said);
+    throw error;
   } finally {
     population.close();
     await gateway.stop();

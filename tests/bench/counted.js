@@ -48,6 +48,7 @@ function countInstructions(dump) {
 export class CountedGateway {
   #child;
   #directory;
+  said = ""; // the end of its log
 
   static async start(build, args) {
     const gateway = new CountedGateway();
@@ -57,6 +58,8 @@ export class CountedGateway {
     const patient = ["--ping-interval", "1h", "--handshake-timeout", "5m", "--message-rate", "0", "--drain-time", "0"];
     const command = [...tool, `${build}/gateway/carillon-gateway`, ...common, ...patient, ...args];
     gateway.#child = start(0, "valgrind", command, ["ignore", "pipe", "pipe"]);
+    for (const stream of [gateway.#child.stdout, gateway.#child.stderr])
+      stream.setEncoding("utf8").on("data", (chunk) => (gateway.said = (gateway.said + chunk).slice(-1000)));
     try {
       gateway.port = await listening(gateway.#child);
     } catch (error) {

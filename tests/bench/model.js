@@ -16,6 +16,7 @@ const MEMORY_BYTES = 16 * 2 ** 30;
 const SHARE = 0.75;
 const LEAST_ROUTERS = 2; // each channel is kept twice
 const LEAST_GATEWAYS = 2;
+const WORD_S = 3; // between two words of a gateway to all others that it is there
 
 const people = (isQuick ? 500 : Math.min(10_000, limitOfOpenFiles() - 1000)).toString();
 const duration = ["--duration", isQuick ? "500ms" : "3s"];
@@ -138,6 +139,7 @@ const lines = [
   ["Gbit/s to and from the routers", (one) => amount(one.gbit)],
   ["Redis processes for the same", (one) => amount(one.redis)],
   ["links of a router", (one) => amount(one.gateways * ROUTER_CORES)],
+  ["words of gateways to each other/s", (one) => amount(one.gateways ** 2 / WORD_S)],
   ["ms until a message to all is sent", (one) => (one.room === one.connections ? amount(one.sweepMs) : "")],
   ["s for all to come back at once", (one) => amount(one.stormS)],
 ];

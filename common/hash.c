@@ -3,6 +3,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/little_endian.h"
 #include "common/random.h"
 
 static uint64_t rotate(uint64_t value, unsigned bits)
@@ -10,7 +11,7 @@ static uint64_t rotate(uint64_t value, unsigned bits)
     return value << bits | value >> (64 - bits);
 }
 
-static void sip_round(uint64_t v[4])
+static inline void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = rotate(v[1], 13) ^ v[0];
@@ -24,14 +25,16 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-/* Up to eight bytes as a little-endian number. */
-static uint64_t load(const unsigned char *data, size_t size)
+/* Fewer than eight bytes as a little-endian number. The two halves of four and more overlap. */
+static uint64_t load_rest(const unsigned char *data, size_t size)
 {
-    uint64_t word = 0;
-
-    for (size_t i = 0; i < size; i++)
-        word |= (uint64_t)data[i] << (8 * i);
-    return word;
+    if (size >= 4)
+        return little_endian_load32(data) | little_endian_load32(data + size - 4)
+                                                << (8 * (size - 4));
+    if (size == 0)
+        return 0;
+    return (uint64_t)data[0] | (uint64_t)data[size / 2] << (8 * (size / 2)) |
+           (uint64_t)data[size - 1] << (8 * (size - 1));
 }
 
 uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t size)
@@ -43,12 +46,12 @@ uint64_t hash_siphash13(const uint64_t key[2], const void *data, size_t size)
     uint64_t word;
 
     for (; size - done >= 8; done += 8) {
-        word = load(bytes + done, 8);
+        word = little_endian_load64(bytes + done);
         v[3] ^= word;
         sip_round(v);
         v[0] ^= word;
     }
-    word = load(bytes + done, size - done) | (uint64_t)size << 56;
+    word = load_rest(bytes + done, size - done) | (uint64_t)size << 56;
     v[3] ^= word;
     sip_round(v);
     v[0] ^= word;

@@ -4,7 +4,8 @@
  *
  * Keys come from clients, so the hash is SipHash-1-3 under a random key per process: nobody outside
  * can choose names that fall into one chain. Chains, with a table that doubles at load 1 and halves
- * at load 1/8. Not thread-safe: each map belongs to one loop.
+ * at load 1/8, bit by bit where it is large: no call takes long. Not thread-safe: each map belongs
+ * to one loop.
  */
 #ifndef COMMON_MAP_H
 #define COMMON_MAP_H
@@ -23,6 +24,7 @@ struct map {
     struct map_entry **slots;
     size_t slot_count; /* a power of two, 0 before the first insertion */
     size_t count;
+    struct map_move *move; /* from a table of another size, while there are entries in that one */
 };
 
 /* An empty map is one of zero bytes. `map_deinit` frees the table, not the objects. */

@@ -1,5 +1,15 @@
 #include "common/protobuf_field.h"
 
+/* Nearly all tags and lengths are one byte. */
+static inline bool read_short(const unsigned char **at, const unsigned char *end, uint64_t *value)
+{
+    if (*at < end && **at < 0x80) {
+        *value = *(*at)++;
+        return true;
+    }
+    return varint_read(at, end, VARINT_SHORT, value);
+}
+
 bool varint_read(const unsigned char **at, const unsigned char *end, unsigned limit,
                  uint64_t *value)
 {
@@ -16,15 +26,21 @@ bool varint_read(const unsigned char **at, const unsigned char *end, unsigned li
     return false;
 }
 
-static bool read_fixed(const unsigned char **at, const unsigned char *end, size_t size,
-                       uint64_t *value)
+static bool read_fixed64(const unsigned char **at, const unsigned char *end, uint64_t *value)
 {
-    if ((size_t)(end - *at) < size)
+    if (end - *at < 8)
         return false;
-    *value = 0;
-    for (size_t i = 0; i < size; i++)
-        *value |= (uint64_t)(*at)[i] << 8 * i;
-    *at += size;
+    *value = little_endian_load64(*at);
+    *at += 8;
+    return true;
+}
+
+static bool read_fixed32(const unsigned char **at, const unsigned char *end, uint64_t *value)
+{
+    if (end - *at < 4)
+        return false;
+    *value = little_endian_load32(*at);
+    *at += 4;
     return true;
 }
 
@@ -33,7 +49,7 @@ static bool read_bytes(const unsigned char **at, const unsigned char *end,
 {
     uint64_t size;
 
-    if (!varint_read(at, end, VARINT_SHORT, &size) || size > (size_t)(end - *at))
+    if (!read_short(at, end, &size) || size > (size_t)(end - *at))
         return false;
     field->data = *at;
     field->size = (size_t)size;
@@ -48,11 +64,11 @@ static bool read_value(const unsigned char **at, const unsigned char *end,
     case PROTOBUF_VARINT:
         return varint_read(at, end, VARINT_LONG, &field->value);
     case PROTOBUF_FIXED64:
-        return read_fixed(at, end, 8, &field->value);
+        return read_fixed64(at, end, &field->value);
     case PROTOBUF_BYTES:
         return read_bytes(at, end, field);
     case PROTOBUF_FIXED32:
-        return read_fixed(at, end, 4, &field->value);
+        return read_fixed32(at, end, &field->value);
     default: /* groups are no part of proto3 */
         return false;
     }
@@ -64,7 +80,7 @@ bool protobuf_field_read(const unsigned char **at, const unsigned char *end,
     const unsigned char *from = *at;
     uint64_t tag;
 
-    if (!varint_read(&from, end, VARINT_SHORT, &tag))
+    if (!read_short(&from, end, &tag))
         return false;
     field->number = tag >> 3;
     field->type = (enum protobuf_wire_type)(tag & 7);

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/little_endian.h"
+
 enum protobuf_wire_type {
     PROTOBUF_VARINT = 0,
     PROTOBUF_FIXED64 = 1,
@@ -69,9 +71,7 @@ static inline unsigned char *field_fixed64_write(unsigned char *at, unsigned num
     if (!value)
         return at;
     at = varint_write(at, protobuf_tag(number, PROTOBUF_FIXED64));
-    for (int i = 0; i < 8; i++)
-        *at++ = (unsigned char)(value >> 8 * i);
-    return at;
+    return little_endian_store64(at, value);
 }
 
 /* A message inside of another, which is written next; it is there even where it is empty. */

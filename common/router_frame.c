@@ -173,8 +173,6 @@ static void append_message(struct buffer *output, const struct router_frame *fra
     field_varint_write(at, ROUTER_HISTORY_TTL, limits.history_ttl_ms);
 }
 
-enum { ACK_CHANNEL = 1, ACK_SEQUENCE, ACK_EPOCH, ACK_OFFSET, ACK_REPEAT };
-
 static void append_ack(struct buffer *output, const struct router_frame *frame)
 {
     size_t epoch_size = strlen(frame->ack.epoch);

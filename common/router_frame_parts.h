@@ -1,5 +1,5 @@
-/* What the files of router_frame.h share: router_frame.c (writing), router_frame_read.c (reading)
- * and router_frame_ask.c (both, of presence and history). */
+/* What the files of router_frame.h share: router_frame.c (writing), router_frame_read.c and
+ * router_frame_read_frequent.c (reading) and router_frame_ask.c (both, of presence and history). */
 #ifndef COMMON_ROUTER_FRAME_PARTS_H
 #define COMMON_ROUTER_FRAME_PARTS_H
 
@@ -21,6 +21,7 @@ enum {
     ROUTER_HISTORY_SIZE,
     ROUTER_HISTORY_TTL,
 };
+enum { ACK_CHANNEL = 1, ACK_SEQUENCE, ACK_EPOCH, ACK_OFFSET, ACK_REPEAT };
 
 #define CHANNEL_TEXT (MESSAGE_CHANNEL_LIMIT + 1)
 
@@ -104,6 +105,19 @@ static inline struct router_limits read_limits(bool are_set, uint64_t size, uint
     limits.history_ttl_ms = ttl_ms < ROUTER_TTL_LIMIT_MS ? ttl_ms : ROUTER_TTL_LIMIT_MS;
     return limits;
 }
+
+/* The channel of a message is the frame's channel. */
+static inline bool take_channel(struct router_frame *frame, const struct message *message)
+{
+    frame->channel = message->channel;
+    frame->channel_size = message->channel_size;
+    return true;
+}
+
+/* Reads a Publish, Deliver, Entry or Ack that is as we write it; false for any other frame, and for
+ * what is none. */
+bool router_frame_read_frequent(const unsigned char *bytes, size_t size, size_t data_limit,
+                                struct router_frame *frame);
 
 /* The capabilities that we know of a list of names. */
 unsigned router_frame_capabilities(char *const *names, size_t count);

@@ -199,14 +199,6 @@ static bool read_head(struct router_frame *frame, const Carillon__Router__Head *
            (frame->head.state != HEAD_COPY || frame->head.lineage.epoch[0] != '\0');
 }
 
-/* The channel of a message is the frame's channel. */
-static bool take_channel(struct router_frame *frame, const struct message *message)
-{
-    frame->channel = message->channel;
-    frame->channel_size = message->channel_size;
-    return true;
-}
-
 /* Connections and gateways. UV_ENOSYS for the kinds of the other function. */
 static bool read_outer(struct router_frame *frame, const frame_pb *packed, size_t data_limit)
 {
@@ -335,99 +327,11 @@ static bool read_inner(struct router_frame *frame, const frame_pb *packed, size_
     }
 }
 
-/* The body of a Publish, Deliver or Entry, as far as it has it. */
-struct body {
-    struct protobuf_field envelope;
-    uint64_t after;
-    bool insist;
-    bool is_limited;
-    uint64_t history_size;
-    uint64_t history_ttl_ms;
-};
-
-/* False for a field that is not as we write it. */
-static bool take_body_field(struct body *body, const struct protobuf_field *field)
-{
-    if (field->number == ROUTER_ENVELOPE) {
-        body->envelope = *field;
-        return field->type == PROTOBUF_BYTES;
-    }
-    switch (field->number) {
-    case ROUTER_PUBLISH_AFTER:
-        body->after = field->value;
-        break;
-    case ROUTER_PUBLISH_INSIST:
-        body->insist = field->value != 0;
-        break;
-    case ROUTER_LIMITED:
-        body->is_limited = field->value != 0;
-        break;
-    case ROUTER_HISTORY_SIZE:
-        body->history_size = field->value;
-        break;
-    case ROUTER_HISTORY_TTL:
-        body->history_ttl_ms = field->value;
-        break;
-    default:
-        return false;
-    }
-    return field->type == PROTOBUF_VARINT;
-}
-
-static bool read_body(const struct protobuf_field *bytes, struct body *body)
-{
-    const unsigned char *at = bytes->data;
-    const unsigned char *end = at + bytes->size;
-    struct protobuf_field field;
-
-    while (protobuf_field_read(&at, end, &field)) {
-        if (!take_body_field(body, &field))
-            return false;
-    }
-    return at == end;
-}
-
-/* Reads a frame that carries one message without protobuf-c, which costs as much as all that the
- * message causes. False where it is any other, or none; then protobuf-c says what it is. */
-static bool read_message_frame(const unsigned char *bytes, size_t size, size_t data_limit,
-                               struct router_frame *frame)
-{
-    const unsigned char *at = bytes;
-    struct protobuf_field field;
-    struct body body = {0};
-    struct router_limits limits;
-    struct message *message;
-    ProtobufCBinaryData envelope;
-
-    if (!protobuf_field_read(&at, bytes + size, &field) || at != bytes + size ||
-        (field.number != FRAME_PUBLISH && field.number != FRAME_DELIVER &&
-         field.number != FRAME_ENTRY) ||
-        field.type != PROTOBUF_BYTES || !read_body(&field, &body))
-        return false;
-    envelope = bytes_of(body.envelope.data, body.envelope.size);
-    if (!(field.number == FRAME_ENTRY ? read_kept(&message, envelope, data_limit)
-                                      : read_envelope(&message, envelope, data_limit)))
-        return false;
-    limits = read_limits(body.is_limited, body.history_size, body.history_ttl_ms);
-    *frame = (struct router_frame){.kind = (enum router_frame_kind)field.number};
-    if (frame->kind == FRAME_PUBLISH) {
-        frame->publish.message = message;
-        frame->publish.after = body.after;
-        frame->publish.insist = body.insist;
-        frame->publish.limits = limits;
-    } else {
-        frame->deliver.message = message;
-        if (frame->kind == FRAME_ENTRY)
-            frame->deliver.limits = limits;
-    }
-    return take_channel(frame, message);
-}
-
 int router_frame_read(const void *bytes, size_t size, size_t data_limit, struct router_frame *frame)
 {
     if (size > data_limit + ROUTER_OVERHEAD_BYTES)
         return UV_EPROTO;
-    if (read_message_frame(bytes, size, data_limit, frame))
+    if (router_frame_read_frequent(bytes, size, data_limit, frame))
         return 0;
 
     struct arena *arena = memory_allocate(sizeof(*arena));

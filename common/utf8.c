@@ -61,6 +61,8 @@ static size_t ascii_prefix(const unsigned char *data, size_t size)
             break;
         done += sizeof(word);
     }
+    while (done < size && data[done] < 0x80)
+        done++;
     return done;
 }
 

@@ -81,13 +81,21 @@ void router_bus_start_units(struct router_bus *bus, uint32_t shards)
 
 /* Time. */
 
+static struct early_channel *early_of(struct list *at)
+{
+    return container_of(at, struct early_channel, link);
+}
+
+/* Those that nobody was told of are the newest, behind all others. */
 static void tell_early(struct router_bus *bus)
 {
-    for (struct list *at = bus->early_channels.next; at != &bus->early_channels; at = at->next) {
-        struct early_channel *channel = container_of(at, struct early_channel, link);
+    struct list *at = bus->early_channels.previous;
 
-        if (channel->is_told)
-            continue;
+    while (at != &bus->early_channels && !early_of(at)->is_told)
+        at = at->previous;
+    for (at = at->next; at != &bus->early_channels; at = at->next) {
+        struct early_channel *channel = early_of(at);
+
         channel->is_told = true;
         bus->bus.events->subscribed(bus->bus.context, channel->name, channel->name_size);
     }

@@ -247,16 +247,26 @@ void control_bus_is_up(struct control *control)
     on_pulse(&control->pulse);
 }
 
+struct node_visit {
+    void (*visit)(const struct control_node *node, void *context);
+    void *context;
+};
+
+static void visit_node(struct map_entry *entry, void *context)
+{
+    const struct node_visit *visit = context;
+
+    visit->visit(container_of(entry, struct control_node, entry), visit->context);
+}
+
 void control_each_node(struct control *control,
                        void (*visit)(const struct control_node *node, void *context), void *context)
 {
     struct control_node own = own_node(control);
 
     visit(&own, context);
-    for (size_t i = 0; i < control->nodes.slot_count; i++) {
-        for (struct map_entry *entry = control->nodes.slots[i]; entry; entry = entry->next)
-            visit(container_of(entry, struct control_node, entry), context);
-    }
+    map_look(&control->nodes, 0, control->nodes.slot_count, visit_node,
+             &(struct node_visit){visit, context});
 }
 
 /* Hearing. */

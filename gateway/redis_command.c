@@ -4,6 +4,7 @@
 
 #include "common/envelope.h"
 #include "common/memory.h"
+#include "gateway/redis_words.h"
 
 #define LARGE_BYTES ((size_t)1024 * 1024) /* a buffer grown beyond this is not kept */
 
@@ -39,14 +40,9 @@ void redis_command_add_text(struct redis_command *command, const char *word)
 
 void redis_command_add_number(struct redis_command *command, uint64_t number)
 {
-    char digits[24];
-    size_t at = sizeof(digits);
+    char digits[REDIS_DIGITS];
 
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    redis_command_add(command, digits + at, sizeof(digits) - at);
+    redis_command_add(command, digits, redis_digits(digits, number));
 }
 
 void redis_command_add_envelope(struct redis_command *command, const struct message *message)

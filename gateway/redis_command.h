@@ -15,7 +15,7 @@ struct redis_command {
     size_t *ends;        /* where each word ends in `bytes` */
     size_t count;
     size_t capacity;
-    const char **words; /* room for the pointers and sizes that hiredis wants */
+    const char **words; /* room for the pointers and sizes that the link wants */
     size_t *sizes;
 };
 

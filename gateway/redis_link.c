@@ -13,12 +13,12 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/redis_words.h"
 
 #define CONNECT_LIMIT_MS 3000
 #define PING_MS          1000
@@ -184,21 +184,12 @@ static void on_flush(uv_prepare_t *prepare)
 void redis_link_send(struct redis_link *link, size_t count, const char *const *words,
                      const size_t *sizes, redis_answered *answered, void *context, uint64_t tag)
 {
-    char *command = NULL;
-
     assert(link->state == REDIS_LINK_READY || link->state == REDIS_LINK_GREETING);
-    /* hiredis 0.14 forgot a const; it does not write. */
-    long long size = redisFormatCommandArgv(&command, (int)count, (const char **)words, sizes);
-
-    if (size < 0)
-        abort(); /* memory, which never fails here */
     if (!link->output) {
         link->output = block_create(OUTPUT_BYTES);
         uv_prepare_start(&link->flush, on_flush);
     }
-    link->output = block_reserve(link->output, (size_t)size);
-    block_append(link->output, command, (size_t)size);
-    redisFreeCommand(command);
+    link->output = redis_words_append(link->output, count, words, sizes);
     if (!answered)
         return;
     redis_requests_append(&link->requests, (struct redis_request){answered, context, tag});

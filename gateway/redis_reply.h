@@ -20,7 +20,8 @@ struct redis_reader *redis_reader_create(size_t byte_limit, size_t element_limit
 
 void redis_reader_destroy(struct redis_reader *reader);
 
-/* Gives the reader further bytes. 0, or UV_EPROTO after an error. */
+/* Gives the reader further bytes, which must stay until redis_reader_next has found no more replies
+ * in them; before that it takes no others. 0, or UV_EPROTO after an error. */
 int redis_reader_feed(struct redis_reader *reader, const void *data, size_t size);
 
 /*

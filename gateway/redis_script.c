@@ -12,10 +12,10 @@
  */
 #include "gateway/redis_script.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "gateway/redis_script_ask.h"
+#include "gateway/redis_words.h"
 
 static const char prelude[] =
     "local function digits(n) return string.format('%.0f', n) end\n"
@@ -276,39 +276,50 @@ void redis_key(struct buffer *key, const char *prefix, const char *channel, size
     end_with_zero(key);
 }
 
-static void topic_head(struct buffer *head, const char *prefix, uint32_t database)
-{
-    buffer_printf(head, "%s:%u:{", prefix, database);
-}
-
 void redis_topic(struct buffer *topic, const char *prefix, uint32_t database, const char *channel,
                  size_t channel_size)
 {
-    topic_head(topic, prefix, database);
+    char digits[REDIS_DIGITS];
+
+    buffer_append_text(topic, prefix);
+    buffer_append_text(topic, ":");
+    buffer_append(topic, digits, redis_digits(digits, database));
+    buffer_append_text(topic, ":{");
     buffer_append(topic, channel, channel_size);
     buffer_append_text(topic, "}");
     end_with_zero(topic);
 }
 
+/* Takes `expected` from the start of a text; false where it begins with something else. */
+static bool take(struct text *text, const char *expected, size_t size)
+{
+    if (text->size < size || memcmp(text->data, expected, size) != 0)
+        return false;
+    text->data += size;
+    text->size -= size;
+    return true;
+}
+
 bool redis_topic_channel(const char *prefix, uint32_t database, const char *topic,
                          size_t topic_size, const char **channel, size_t *channel_size)
 {
-    struct buffer head = {0};
+    struct text rest = {topic, topic_size};
+    char digits[REDIS_DIGITS];
+    size_t digit_count = redis_digits(digits, database);
+    bool is_ours = take(&rest, prefix, strlen(prefix)) && take(&rest, ":", 1) &&
+                   take(&rest, digits, digit_count) && take(&rest, ":{", 2) && rest.size > 1 &&
+                   rest.data[rest.size - 1] == '}';
 
-    topic_head(&head, prefix, database);
-
-    bool is_ours = topic_size > head.size + 1 && memcmp(topic, head.data, head.size) == 0 &&
-                   topic[topic_size - 1] == '}';
-
-    *channel = topic + head.size;
-    *channel_size = is_ours ? topic_size - head.size - 1 : 0;
-    buffer_deinit(&head);
+    *channel = rest.data;
+    *channel_size = is_ours ? rest.size - 1 : 0;
     return is_ours && *channel_size <= MESSAGE_CHANNEL_LIMIT;
 }
 
 void redis_format_id(char text[REDIS_ID_SIZE + 1], uint64_t id)
 {
-    snprintf(text, REDIS_ID_SIZE + 1, "%016llx", (unsigned long long)id);
+    for (int i = REDIS_ID_SIZE - 1; i >= 0; i--, id >>= 4)
+        text[i] = "0123456789abcdef"[id & 15];
+    text[REDIS_ID_SIZE] = '\0';
 }
 
 bool redis_read_published(const redisReply *reply, struct redis_published *published)

@@ -93,7 +93,8 @@ void router_client_link_down(struct router_client *client, struct router_client_
         client_route_drop_if_idle(route);
     }
     client_asks_link_down(client, link);
-    if (list_is_empty(&client->links))
+    client->was_left = list_is_empty(&client->links);
+    if (client->was_left)
         client->output->changed(client->output_context, false);
 }
 
@@ -114,8 +115,9 @@ void router_client_tell_untold(struct router_client *client)
 {
     while (!list_is_empty(&client->untold))
         tell_subscribed(container_of(client->untold.next, struct route, untold_link));
-    if (router_client_is_up(client))
+    if (router_client_is_up(client) || !client->was_left)
         return;
+    client->was_left = false;
     for (struct list *at = client->routes.next; at != &client->routes;) {
         struct route *route = container_of(at, struct route, link);
 

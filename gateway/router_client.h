@@ -97,6 +97,7 @@ struct router_client {
     size_t present_count;
     struct list *rebalance_at; /* where in `routes` it goes on; NULL: none is under way */
     bool must_rebalance;
+    bool was_left; /* by the last router, with routes whose `subscribed` it may owe */
 };
 
 /* Prepares a client whose pointers (output, events, stats, …) have been set. */

@@ -9,7 +9,7 @@
 #include "tests/bench/process.h"
 #include "tests/bench/server_url.h"
 
-#define URL_LIMIT 16
+#define URL_LIMIT 64
 
 struct arguments {
     struct server_url urls[URL_LIMIT]; /* of one service; clients take them in turn */

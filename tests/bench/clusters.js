@@ -1,5 +1,5 @@
-// Three gateways over a bus, started for one turn under load: bus and gateways on the first core, the load
-// generator on the second, if there are two.
+// Gateways over a bus, started for one turn under load: the bus on the first core, if there are two, and where
+// nothing else is said three gateways beside it, the load generator on the second.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,75 +8,123 @@ import { freePort } from "../lib/port.js";
 import { until } from "../lib/wait.js";
 import { generate, listening, start, stop } from "./servers.js";
 
+const BUS_CORE = 0;
 const GATEWAYS = 3;
 const START_TRIES = 5;
 
-export class Clusters {
-  constructor(build) {
-    this.gateway = `${build}/gateway/carillon-gateway`;
-    this.router = `${build}/router/carillon-router`;
-    this.bench = `${build}/tests/bench/carillon-bench`;
-  }
+// Gateways over a bus of their own: { bus: "redis" } or { bus: "router", routers }. `gateways` is how many, on
+// which cores, and with which options beside the common ones.
+export class Cluster {
+  #build;
+  #directory;
+  #gatewayCores;
+  #gatewayArgs;
+  #children = []; // in the order in which they started
+  bus = []; // its processes
+  busPorts = [];
+  gateways = [];
+  ports = [];
 
-  // Puts a load on a cluster of its own, { bus: "redis" } or { bus: "router", routers }; resolves to the generator's
-  // report, where the server is the bus, with all of its processes.
-  async measure({ bus, routers }, load) {
-    const children = [];
-    const directory = await mkdtemp(join(tmpdir(), "carillon-bench-"));
+  static async start(build, { bus, routers = 1, gateways = {} }) {
+    const { count = GATEWAYS, cores = BUS_CORE, args = [] } = gateways;
+    const cluster = new Cluster();
+    cluster.#build = build;
+    cluster.#gatewayCores = cores;
+    cluster.#gatewayArgs = args;
+    cluster.#directory = await mkdtemp(join(tmpdir(), "carillon-bench-"));
     try {
-      const url = await (bus === "redis" ? startRedis(children, directory) : this.#startRouters(children, routers));
-      const pids = children.flatMap(({ pid }) => ["--pid", String(pid)]);
-      const ports = await this.#startGateways(children, url);
-      const urls = ports.map((port) => `ws://127.0.0.1:${port}/?channel=load-{channel}`);
-      return await generate(this.bench, ["--json", "--quiet", ...pids, ...load, ...urls]);
-    } finally {
-      for (const child of children.toReversed()) await stop(child);
-      await rm(directory, { recursive: true, force: true });
+      cluster.url = await (bus === "redis" ? cluster.#startRedis() : cluster.#startRouters(routers));
+      await cluster.#startGateways(count);
+    } catch (error) {
+      await cluster.stop();
+      throw error;
     }
+    return cluster;
   }
 
-  async #startGateways(children, bus) {
-    const common = ["--listen", "127.0.0.1:0", "--admin-listen", "off", "--threads", "1", "--bus", bus];
-    const args = [...common, "--message-rate", "0", "--drain-time", "0"];
-    const gateways = Array.from({ length: GATEWAYS }, () => launch(children, this.gateway, args));
-    const ports = await Promise.all(gateways.map((gateway) => listening(gateway)));
-    for (const port of ports) await until(() => isReady(port), "the gateways to reach their bus");
-    return ports;
+  // With `query`, as carillon-bench wants them.
+  urls(query) {
+    return this.ports.map((port) => `ws://127.0.0.1:${port}/?${query}`);
+  }
+
+  async stopGateways() {
+    for (const child of this.gateways) await stop(child);
+  }
+
+  async stop() {
+    for (const child of this.#children.toReversed()) await stop(child);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #launch(cores, program, args) {
+    const child = start(cores, program, args, ["ignore", "pipe", "pipe"]);
+    this.#children.push(child);
+    return child;
+  }
+
+  async #startGateways(count) {
+    const common = ["--listen", "127.0.0.1:0", "--admin-listen", "off", "--threads", "1", "--bus", this.url];
+    const args = [...common, "--message-rate", "0", "--drain-time", "0", ...this.#gatewayArgs];
+    const program = `${this.#build}/gateway/carillon-gateway`;
+    this.gateways = Array.from({ length: count }, () => this.#launch(this.#gatewayCores, program, args));
+    this.ports = await Promise.all(this.gateways.map((gateway) => listening(gateway)));
+    for (const port of this.ports) await until(() => isReady(port), "the gateways to reach their bus");
   }
 
   // Each knows those that were started before it, and is linked with them when it is ready.
-  async #startRouters(children, count) {
+  async #startRouters(count) {
     const peers = [];
     for (let i = 0; i < count; i++) {
       const listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--name", `router-${i}`];
       const args = [...listen, ...(i > 0 ? ["--peers", `${peers}`] : [])];
-      const router = launch(children, this.router, args);
+      const router = this.#launch(BUS_CORE, `${this.#build}/router/carillon-router`, args);
       const [port, admin] = await Promise.all([listening(router, "router"), listening(router, "admin")]);
+      this.bus.push(router);
+      this.busPorts.push(port);
       await until(() => isLinked(admin, i), "the routers to be linked");
       peers.push(`127.0.0.1:${port}`);
     }
     return `router://${peers}`;
   }
+
+  // Without files, as the routers have none.
+  async #startRedis() {
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort();
+      const bind = ["--port", String(port), "--bind", "127.0.0.1", "--dir", this.#directory];
+      const child = start(BUS_CORE, "redis-server", [...bind, "--save", "", "--appendonly", "no"], [
+        "ignore",
+        "pipe",
+        "pipe",
+      ]);
+      try {
+        await says(child, "Ready to accept connections");
+        this.#children.push(child);
+        this.bus.push(child);
+        this.busPorts.push(port);
+        return `redis://127.0.0.1:${port}`;
+      } catch (error) {
+        if (attempt === START_TRIES) throw error; // else somebody was faster: another port
+      }
+    }
+  }
 }
 
-function launch(children, program, args) {
-  const child = start(0, program, args, ["ignore", "pipe", "pipe"]);
-  children.push(child);
-  return child;
-}
+export class Clusters {
+  constructor(build) {
+    this.build = build;
+  }
 
-// Without files, as the routers have none.
-async function startRedis(children, directory) {
-  for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
-    const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--appendonly", "no"];
-    const child = start(0, "redis-server", args, ["ignore", "pipe", "pipe"]);
+  // Puts a load on a cluster of its own; resolves to the generator's report, where the server is the bus, with all
+  // of its processes.
+  async measure(server, load) {
+    const cluster = await Cluster.start(this.build, server);
     try {
-      await says(child, "Ready to accept connections");
-      children.push(child);
-      return `redis://127.0.0.1:${port}`;
-    } catch (error) {
-      if (attempt === START_TRIES) throw error; // else somebody was faster: another port
+      const pids = cluster.bus.flatMap(({ pid }) => ["--pid", String(pid)]);
+      const args = ["--json", "--quiet", ...pids, ...load, ...cluster.urls("channel=load-{channel}")];
+      return await generate(`${this.build}/tests/bench/carillon-bench`, args);
+    } finally {
+      await cluster.stop();
     }
   }
 }

@@ -29,7 +29,7 @@ export function skip(what) {
   console.log(`  SKIPPED ${what}`);
 }
 
-function checkMark(mark, reports) {
+export function checkMark(mark, reports) {
   const value = mark.value(reports);
   const isKnown = Number.isFinite(value);
   const what = `${mark.name}: ${isKnown ? value.toFixed(value < 10 ? 2 : 0) : "not measured"}`;

@@ -142,6 +142,67 @@ static void slices_of_the_table_hold_each_once(void **state)
     map_deinit(&map);
 }
 
+/* Each of `count` things is found, and stands in one slice. */
+static void assert_whole(const struct map *map, unsigned first, unsigned count)
+{
+    unsigned *seen = memory_zeroed(first + count, sizeof(*seen));
+
+    for (size_t slot = 0; slot < map->slot_count; slot += 100)
+        map_look(map, slot, 100, count_entry, seen);
+    for (unsigned i = 0; i < first + count; i++) {
+        assert_int_equal(seen[i], i >= first);
+        if (i >= first)
+            assert_int_equal(find(map, i)->number, i);
+        else
+            assert_null(find(map, i));
+    }
+    memory_free(seen);
+}
+
+static void large_table_is_whole_while_it_is_moved(void **state)
+{
+    enum { SLOTS = 4096 };
+    struct map map = {0};
+    struct visit visit = {&map, 0};
+    unsigned first = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < SLOTS + 100; i++)
+        insert(&map, i);
+    assert_non_null(map.move);
+    assert_whole(&map, 0, SLOTS + 100);
+    for (; map.slot_count == (size_t)2 * SLOTS; first++) {
+        struct thing *thing = find(&map, first);
+
+        map_remove(&map, &thing->entry);
+        memory_free(thing);
+    }
+    assert_non_null(map.move);
+    assert_whole(&map, first, SLOTS + 100 - first);
+    map_each(&map, visit_and_free, &visit);
+    assert_int_equal(visit.count, SLOTS + 100 - first);
+    assert_int_equal(map.count, 0);
+    assert_in_range(map.slot_count, 0, SLOTS / 8);
+    map_deinit(&map);
+}
+
+static void table_is_given_back_amid_a_move(void **state)
+{
+    enum { COUNT = 1025 };
+    static struct thing things[COUNT];
+    struct map map = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++) {
+        int size = snprintf(things[i].name, sizeof(things[i].name), "thing %u", i);
+
+        map_insert(&map, &things[i].entry, things[i].name, (size_t)size);
+    }
+    assert_non_null(map.move);
+    map_deinit(&map);
+    assert_null(map_find(&map, "thing 1", 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +211,8 @@ int main(void)
         cmocka_unit_test(keys_are_bytes_with_a_length),
         cmocka_unit_test(each_is_visited_once_and_may_be_freed),
         cmocka_unit_test(slices_of_the_table_hold_each_once),
+        cmocka_unit_test(large_table_is_whole_while_it_is_moved),
+        cmocka_unit_test(table_is_given_back_amid_a_move),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/buffer.h"
 #include "gateway/redis_reply.h"
 #include "gateway/redis_script.h"
 #include "gateway/redis_script_ask.h"
@@ -74,6 +75,35 @@ static void replies_within_the_limits_are_read(void **state)
     assert_null(redis_reply_at(reply, 3));
     assert_null(redis_reply_at(redis_reply_at(reply, 1), 0));
     freeReplyObject(reply);
+}
+
+/* The reader hands the bytes on a slice at a time, and these are many slices. */
+static void all_replies_of_one_read_are_read(void **state)
+{
+    enum { COUNT = 1000, LARGE = 5000 };
+    struct redis_reader *reader = redis_reader_create(LARGE, 4);
+    struct buffer bytes = {0};
+    redisReply *reply;
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        buffer_printf(&bytes, "*1\r\n:%d\r\n", i);
+    buffer_printf(&bytes, "$%d\r\n%0*d\r\n", LARGE, LARGE, 7);
+    assert_int_equal(redis_reader_feed(reader, bytes.data, bytes.size), 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(redis_reader_next(reader, &reply), 0);
+        assert_non_null(reply);
+        assert_int_equal(redis_reply_at(reply, 0)->integer, i);
+        freeReplyObject(reply);
+    }
+    assert_int_equal(redis_reader_next(reader, &reply), 0);
+    assert_non_null(reply);
+    assert_int_equal(reply->len, LARGE);
+    freeReplyObject(reply);
+    assert_int_equal(redis_reader_next(reader, &reply), 0);
+    assert_null(reply);
+    redis_reader_destroy(reader);
+    buffer_deinit(&bytes);
 }
 
 static void errors_are_told_apart_by_their_first_word(void **state)
@@ -254,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_beyond_the_limits_are_refused),
         cmocka_unit_test(replies_within_the_limits_are_read),
+        cmocka_unit_test(all_replies_of_one_read_are_read),
         cmocka_unit_test(errors_are_told_apart_by_their_first_word),
         cmocka_unit_test(topics_name_their_channel),
         cmocka_unit_test(answer_to_a_publish_tells_of_repetition),

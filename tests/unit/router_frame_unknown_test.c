@@ -38,6 +38,17 @@ static void fields_that_are_not_known_are_passed_over(void **state)
     assert_string_equal(frame.subscribe.epoch, "epoch");
     assert_true(frame.subscribe.offset == 12);
     router_frame_release(&frame);
+    put_text(1, "room"); /* one that is else read without protobuf-c */
+    put_number(2, 5);
+    put_text(3, "epoch");
+    put_fixed(4, 12);
+    put_text(UNKNOWN, "more");
+    assert_int_equal(read_put(FRAME_ACK, &frame), 0);
+    assert_string_equal(frame.channel, "room");
+    assert_true(frame.ack.sequence == 5);
+    assert_string_equal(frame.ack.epoch, "epoch");
+    assert_true(frame.ack.offset == 12);
+    router_frame_release(&frame);
 }
 
 static void value_that_is_not_known_is_taken_for_the_careful_one(void **state)

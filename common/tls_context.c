@@ -23,6 +23,7 @@ struct shown {
 struct tls_context {
     atomic_uint references;
     bool is_server;
+    bool may_offload;
     int64_t expiry;
     struct tls_tickets *tickets; /* NULL: none */
     struct tls_file *files;      /* room for one of each pair and the CA's */
@@ -321,6 +322,7 @@ static int create(struct tls_context **out, bool is_server, const struct tls_opt
 
     atomic_init(&context->references, 1);
     context->is_server = is_server;
+    context->may_offload = options->may_offload;
     context->count = count;
     context->tickets = options->tickets ? tls_tickets_ref(options->tickets) : NULL;
     context->files = memory_zeroed(count + 1, sizeof(*context->files));
@@ -372,6 +374,11 @@ void tls_context_unref(struct tls_context *context)
 bool tls_context_is_server(const struct tls_context *context)
 {
     return context->is_server;
+}
+
+bool tls_context_may_offload(const struct tls_context *context)
+{
+    return context->may_offload;
 }
 
 int64_t tls_context_expiry(const struct tls_context *context)

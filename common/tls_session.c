@@ -24,8 +24,6 @@
 
 #include "common/memory.h"
 
-#define ALERT_BYTES 2
-
 struct tls_session {
     SSL *tls;
     struct tls_context *context;
@@ -37,7 +35,6 @@ struct tls_session {
     void *owner;
     const char *reason;
     bool met_http;
-    bool is_open; /* the handshake is done */
 };
 
 static int bio_read(BIO *bio, char *data, size_t size, size_t *taken)
@@ -57,17 +54,9 @@ static int bio_read(BIO *bio, char *data, size_t size, size_t *taken)
     return 1;
 }
 
-/*
- * A record of ours in the kernel's stream. After the handshake there are alerts, and an answer to a
- * peer that wants us to change our keys (RFC 8446 §4.6.3), which kernels before 6.14 cannot do, nor
- * OpenSSL tell them: it would go on with keys that the peer has left. Better is to end here.
- */
+/* A record of ours in the kernel's stream. */
 static int send_record(struct tls_session *session, BIO *bio, const char *data, size_t size)
 {
-    if (session->is_open && size > ALERT_BYTES) {
-        session->reason = "it wants other keys, and the kernel has these";
-        return 0;
-    }
     if (BIO_write(session->socket, data, (int)size) > 0)
         return 1;
     if (BIO_should_retry(session->socket))
@@ -226,8 +215,7 @@ static void note_failure(struct tls_session *session)
         words = X509_verify_cert_error_string(verdict);
     else if (reason == SSL_R_WRONG_VERSION_NUMBER)
         words = "this is no TLS";
-    if (!session->reason)
-        session->reason = words ? words : "protocol error";
+    session->reason = words ? words : "protocol error";
 }
 
 /* What a call of OpenSSL that returned `result`, which is no success, came to. */
@@ -261,10 +249,23 @@ int tls_session_handshake(struct tls_session *session, struct buffer *output)
 
     if (result != 1)
         return outcome(session, result);
-    session->is_open = true;
     if (session->socket && !tls_session_is_offloaded(session))
         withdraw_offer(session);
     return 0;
+}
+
+/*
+ * The peer wants us to change our keys before we say more (RFC 8446 §4.6.3). Kernels before 6.14
+ * cannot, nor can OpenSSL tell them; it waits with its answer for a write of its own, which does
+ * not come. Who asks has seen too much under one key, so this is the end.
+ */
+static bool owes_other_keys(struct tls_session *session)
+{
+    if (!tls_session_is_offloaded(session) ||
+        SSL_get_key_update_type(session->tls) == SSL_KEY_UPDATE_NONE)
+        return false;
+    session->reason = "it wants other keys, and the kernel has these";
+    return true;
 }
 
 ssize_t tls_session_read(struct tls_session *session, void *plain, size_t capacity,
@@ -276,7 +277,9 @@ ssize_t tls_session_read(struct tls_session *session, void *plain, size_t capaci
 
     int result = SSL_read_ex(session->tls, plain, capacity, &size);
 
-    return result == 1 ? (ssize_t)size : outcome(session, result);
+    if (result == 1)
+        return (ssize_t)size;
+    return owes_other_keys(session) ? UV_EPROTO : outcome(session, result);
 }
 
 int tls_session_write(struct tls_session *session, const void *plain, size_t size,

@@ -131,7 +131,6 @@ static int load_certificates(struct gateway *gateway)
 
     if (strcmp(config->tls_listen, "off") == 0)
         return 0;
-    config_log_kernel_tls(config);
 
     int error =
         tls_keeper_start(&gateway->certificates, &gateway->loop, &source, on_certificates, message);

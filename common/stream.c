@@ -13,9 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -43,6 +41,12 @@ static void settle(const struct stream *stream)
         stream_gather_send(loop_of(stream)->gather);
 }
 
+/* There is TLS, and not the kernel's. */
+static bool encrypts(const struct stream *stream)
+{
+    return stream->tls && !stream_is_offloaded(stream);
+}
+
 static void forget_queue(struct stream *stream)
 {
     stream_queue_destroy(stream->queue);
@@ -55,7 +59,7 @@ static int send_end(struct stream *stream);
 /* After a write: sends what has come meanwhile, or what follows the last byte. */
 static int send_on(struct stream *stream)
 {
-    if (stream->queue->count > 0 || (stream->tls && stream_tls_is_behind(stream)))
+    if (stream->queue->count > 0 || (encrypts(stream) && stream_tls_is_behind(stream)))
         return send_queued(stream);
 
     bool is_last = stream->queue->is_last;
@@ -69,7 +73,7 @@ static void on_written(uv_write_t *request, int error)
     struct stream_queue *queue = container_of(request, struct stream_queue, request);
     struct stream *stream = queue->stream;
 
-    if (stream->tls)
+    if (encrypts(stream))
         stream_tls_land(stream);
     else
         stream_queue_land(queue);
@@ -91,7 +95,7 @@ static int send_queued(struct stream *stream)
     uv_buf_t buffers[STREAM_QUEUE_FLIGHT_LIMIT];
     unsigned count = 1;
 
-    if (stream->tls) {
+    if (encrypts(stream)) {
         int error = stream_tls_launch(stream, buffers);
 
         if (error)
@@ -112,7 +116,7 @@ static struct stream_queue *queue_of(struct stream *stream)
 /* After something was queued: sends it, unless a write is in flight. */
 static int send_if_first(struct stream *stream)
 {
-    if (stream->queue->in_flight > 0 || (stream->tls && stream_tls_is_in_flight(stream)))
+    if (stream->queue->in_flight > 0 || (encrypts(stream) && stream_tls_is_in_flight(stream)))
         return 0;
 
     int error = send_queued(stream);
@@ -175,15 +179,21 @@ int stream_write(struct stream *stream, struct block *block, size_t offset)
     return send_if_first(stream);
 }
 
+static bool gather(struct stream *stream, struct block *block, size_t offset)
+{
+    return stream->tls ? stream_tls_gather(stream, block, offset)
+                       : stream_gather_add(loop_of(stream)->gather, stream, block, offset);
+}
+
 int stream_write_gathered(struct stream *stream, struct block *block, size_t offset)
 {
     assert(!stream_is_closing(stream));
     settle(stream);
 
-    bool may_wait = !stream->is_ended && !stream->queue && !stream->tls && offset < block->size &&
+    bool may_wait = !stream->is_ended && !stream->queue && offset < block->size &&
                     !stream->uv.stream.connect_req && uv_is_writable(&stream->uv.stream);
 
-    if (!may_wait || !stream_gather_add(loop_of(stream)->gather, stream, block, offset))
+    if (!may_wait || !gather(stream, block, offset))
         return stream_write(stream, block, offset);
     stream->is_gathered = true;
     stream->written_bytes += block->size - offset;
@@ -231,7 +241,7 @@ size_t stream_queued_bytes(const struct stream *stream)
     /* libuv knows how much of its write the kernel has taken so far. */
     size_t in_flight = uv_stream_get_write_queue_size(&stream->uv.stream);
 
-    if (stream->tls)
+    if (encrypts(stream))
         in_flight = stream_tls_plain_in_flight(stream, in_flight);
     return stream->queue->waiting_bytes + in_flight;
 }
@@ -246,44 +256,6 @@ void stream_drop_queued(struct stream *stream)
 uint64_t stream_sent_bytes(const struct stream *stream)
 {
     return stream->written_bytes - stream_queued_bytes(stream);
-}
-
-/* Bytes that the peer's host has not acknowledged, here and with the kernel; as they travel, but
- * for those that TLS has still to encrypt. */
-static uint64_t unacknowledged_bytes(const struct stream *stream)
-{
-    uint64_t waiting = stream->queue ? stream->queue->waiting_bytes : 0;
-    uv_os_fd_t fd;
-    int held; /* by the kernel; a FIN counts as a byte */
-
-    if (uv_fileno(&stream->uv.handle, &fd) || ioctl(fd, SIOCOUTQ, &held) || held < 0)
-        held = 0;
-    return waiting + uv_stream_get_write_queue_size(&stream->uv.stream) + (uint64_t)held;
-}
-
-/* All that was ever written, counted likewise. */
-static uint64_t travelling_bytes(const struct stream *stream)
-{
-    if (!stream->tls)
-        return stream->written_bytes;
-    return stream_tls_sent_bytes(stream) + (stream->queue ? stream->queue->waiting_bytes : 0);
-}
-
-void stream_set_mark(const struct stream *stream, struct stream_mark *mark)
-{
-    settle(stream);
-
-    uint64_t lacking = unacknowledged_bytes(stream);
-
-    mark->next_byte = lacking > 0 ? travelling_bytes(stream) - lacking + 1 : 0;
-}
-
-bool stream_has_moved(const struct stream *stream, struct stream_mark *mark)
-{
-    uint64_t before = mark->next_byte;
-
-    stream_set_mark(stream, mark);
-    return before > 0 && (mark->next_byte == 0 || mark->next_byte > before);
 }
 
 /* Takes one of the reads that a stream has in an iteration of the loop: libuv alone would read 2 MB
@@ -460,13 +432,32 @@ void stream_read_once(struct stream *stream, size_t limit_bytes)
         stream_break(stream, uv_translate_sys_error(errno));
 }
 
-/* Nothing is queued, so uv_shutdown would only wait for another iteration to do the same. */
-static int send_fin(struct stream *stream)
+static void on_shutdown(uv_shutdown_t *request, int error)
+{
+    (void)error; /* a peer that is gone shows itself in the read */
+    memory_free(request);
+}
+
+/* Behind what libuv has still to write. */
+static int finish_later(struct stream *stream)
+{
+    uv_shutdown_t *request = memory_allocate(sizeof(*request));
+    int error = uv_shutdown(request, &stream->uv.stream, on_shutdown);
+
+    if (error)
+        memory_free(request);
+    return error;
+}
+
+/* Where nothing is queued, uv_shutdown would only wait for another iteration to do the same. */
+int stream_finish(struct stream *stream)
 {
     uv_os_fd_t fd;
 
     if (stream->is_ended || !uv_is_writable(&stream->uv.stream) ||
-        uv_fileno(&stream->uv.handle, &fd) || shutdown(fd, SHUT_WR))
+        uv_fileno(&stream->uv.handle, &fd))
+        return UV_ENOTCONN;
+    if (stream->queue ? finish_later(stream) : shutdown(fd, SHUT_WR))
         return UV_ENOTCONN;
     stream->is_ended = true;
     return 0;
@@ -474,10 +465,7 @@ static int send_fin(struct stream *stream)
 
 static int send_end(struct stream *stream)
 {
-    if (stream->tls)
-        stream_tls_end(stream);
-
-    return send_fin(stream);
+    return stream->tls && !stream_tls_finish(stream) ? 0 : stream_finish(stream);
 }
 
 int stream_shutdown(struct stream *stream)

@@ -108,6 +108,9 @@ void stream_unsecure(struct stream *stream);
 /* What an error of this stream's means, in a few words that last for ever. */
 const char *stream_explain(const struct stream *stream, int error);
 
+/* The kernel encrypts what this stream with TLS sends; known once it is connected. */
+bool stream_is_offloaded(const struct stream *stream);
+
 /* The session of a stream with TLS, for questions about it; NULL where there is none. */
 struct tls_session *stream_tls_session(const struct stream *stream);
 

@@ -21,10 +21,13 @@
 #include "common/stream_gathered.h"
 #include "common/stream_tls.h"
 
+#define ROOM_BYTES ((size_t)256 * 1024) /* what was encrypted should be in the cache yet */
+
 struct gathered {
     struct stream *stream;
-    struct block *block; /* a row of the same holds one reference */
-    size_t offset;
+    struct block *block; /* a row of the same holds one reference; NULL: TLS has encrypted it */
+    size_t offset;       /* in the block, or in the room */
+    size_t plain;        /* bytes, of what is encrypted */
 };
 
 struct stream_gather {
@@ -36,6 +39,7 @@ struct stream_gather {
     struct gathered writes[SEND_RING_LIMIT];
     struct ring_send sends[SEND_RING_LIMIT];
     struct send_trial trial;
+    struct buffer room; /* of what is encrypted */
 };
 
 int stream_gather_create(struct loop *loop, enum gather_mode mode, struct gather_stats *stats)
@@ -74,6 +78,7 @@ void stream_gather_destroy(struct loop *loop)
     stream_gather_end(loop);
     loop->gather = NULL;
     give_up_ring(gather);
+    buffer_deinit(&gather->room);
     memory_free(gather);
 }
 
@@ -91,20 +96,47 @@ void stream_gather_end(struct loop *loop)
     loop->gather->is_open = false;
 }
 
+/* Whether another write can be gathered. */
+static bool has_place(struct stream_gather *gather)
+{
+    if (!gather)
+        return false;
+    if (gather->count == SEND_RING_LIMIT)
+        stream_gather_send(gather); /* which may find that the ring is broken */
+    return gather->is_open;
+}
+
+struct buffer *stream_gather_room(struct stream_gather *gather)
+{
+    if (!has_place(gather))
+        return NULL;
+    if (gather->room.size >= ROOM_BYTES)
+        stream_gather_send(gather);
+    return gather->is_open ? &gather->room : NULL;
+}
+
+void stream_gather_add_encrypted(struct stream_gather *gather, struct stream *stream, size_t offset,
+                                 size_t plain)
+{
+    uv_os_fd_t fd = -1;
+
+    (void)uv_fileno(&stream->uv.handle, &fd); /* without one the send fails, as it should */
+    gather->writes[gather->count] = (struct gathered){stream, NULL, offset, plain};
+    /* Where the bytes are is known when no more join them. */
+    gather->sends[gather->count] = (struct ring_send){.fd = fd, .size = gather->room.size - offset};
+    gather->count++;
+}
+
 bool stream_gather_add(struct stream_gather *gather, struct stream *stream, struct block *block,
                        size_t offset)
 {
     uv_os_fd_t fd;
 
-    if (!gather)
-        return false;
-    if (gather->count == SEND_RING_LIMIT)
-        stream_gather_send(gather); /* which may find that the ring is broken */
-    if (!gather->is_open || uv_fileno(&stream->uv.handle, &fd))
+    if (!has_place(gather) || uv_fileno(&stream->uv.handle, &fd))
         return false;
     if (gather->count == 0 || gather->writes[gather->count - 1].block != block)
         block_ref(block);
-    gather->writes[gather->count] = (struct gathered){stream, block, offset};
+    gather->writes[gather->count] = (struct gathered){stream, block, offset, 0};
     gather->sends[gather->count] =
         (struct ring_send){.fd = fd, .data = block->data + offset, .size = block->size - offset};
     gather->count++;
@@ -169,12 +201,29 @@ static void send_as_it_pays(struct stream_gather *gather)
                                           : "one by one"));
 }
 
+static void find_encrypted(struct stream_gather *gather)
+{
+    for (unsigned i = 0; i < gather->count; i++) {
+        if (!gather->writes[i].block)
+            gather->sends[i].data = gather->room.data + gather->writes[i].offset;
+    }
+}
+
+static void settle(const struct gathered *write, const struct ring_send *send)
+{
+    if (write->block)
+        stream_gathered_sent(write->stream, write->block, write->offset, send->taken);
+    else
+        stream_tls_gathered_sent(write->stream, send->data, send->size, write->plain, send->taken);
+}
+
 void stream_gather_send(struct stream_gather *gather)
 {
     unsigned count = gather->count;
 
     if (count == 0)
         return;
+    find_encrypted(gather);
     if (gather->mode == GATHER_ON)
         send_by_ring(gather);
     else
@@ -183,8 +232,9 @@ void stream_gather_send(struct stream_gather *gather)
     for (unsigned i = 0; i < count; i++) {
         const struct gathered *write = &gather->writes[i];
 
-        stream_gathered_sent(write->stream, write->block, write->offset, gather->sends[i].taken);
+        settle(write, &gather->sends[i]);
         if (i + 1 == count || gather->writes[i + 1].block != write->block)
             block_unref(write->block);
     }
+    buffer_clear(&gather->room, ROOM_BYTES);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "common/block.h"
+#include "common/buffer.h"
 #include "common/stream.h"
 
 /* stream.c */
@@ -20,6 +21,14 @@ void stream_gathered_sent(struct stream *stream, struct block *block, size_t off
  * be full. False: nothing is being gathered. */
 bool stream_gather_add(struct stream_gather *gather, struct stream *stream, struct block *block,
                        size_t offset);
+
+/* Where such a write of TLS may put what it encrypts; NULL: nothing is being gathered. */
+struct buffer *stream_gather_room(struct stream_gather *gather);
+
+/* Remembers the write whose `plain` bytes lie encrypted at the end of that room, from `offset` on.
+ */
+void stream_gather_add_encrypted(struct stream_gather *gather, struct stream *stream, size_t offset,
+                                 size_t plain);
 
 /* Sends what is gathered. */
 void stream_gather_send(struct stream_gather *gather);

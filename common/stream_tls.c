@@ -6,33 +6,50 @@
  *
  * Reading, too, may bring forth something to be sent (an alert). Its number follows that of what is
  * in flight, so it goes before whatever waits.
+ *
+ * Where the kernel encrypts (kernel_tls.h), a stream sends and queues as one without TLS, and this
+ * has only to say goodbye: which is a record like any other there, and FIN may follow only once the
+ * kernel is sure to have passed it on.
  */
 #include "common/stream_tls.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "common/kernel_tls.h"
 #include "common/memory.h"
+#include "common/stream_gathered.h"
 #include "common/tls_session.h"
 
 #define PORTION_BYTES ((size_t)64 * 1024) /* plain, in one write */
 #define EXTRA_LIMIT   ((size_t)16 * 1024)
+#define GATHER_LIMIT  ((size_t)16 * 1024) /* plain; what is longer does not mind the way */
+#define ROOM_LOOK_MS  20
 
 enum tls_state {
     TLS_SHAKING_HANDS,
     TLS_OPEN,
-    TLS_ENDED, /* we said goodbye; the peer may go on */
+    TLS_ENDING, /* nothing more is written, and our goodbye waits for room in the kernel */
+    TLS_ENDED,  /* we said goodbye; the peer may go on */
     TLS_BROKEN,
+};
+
+/* libuv waits for room only where it has something to send. */
+struct room_wait {
+    struct waiter waiter;
+    struct stream *stream;
 };
 
 struct stream_tls {
     struct tls_session *session;
-    struct block *flight; /* encrypted, for libuv */
-    size_t flight_plain;  /* bytes of plain text in it */
-    struct buffer extra;  /* encrypted, to follow it */
+    struct room_wait *room_wait; /* while TLS_ENDING */
+    struct block *flight;        /* encrypted, for libuv */
+    size_t flight_plain;         /* bytes of plain text in it */
+    struct buffer extra;         /* encrypted, to follow it */
     uint64_t sent_bytes;
     enum tls_state state;
     bool is_in_flight; /* libuv has been given it */
+    bool is_offloaded; /* the kernel encrypts; the four before are of no use then */
 };
 
 static struct loop *loop_of(const struct stream *stream)
@@ -45,11 +62,41 @@ static struct buffer *encrypted_of(const struct stream *stream)
     return &loop_tls(loop_of(stream))->encrypted;
 }
 
+/* Sends what has been said before the kernel gets the keys. What it does not take, or an error, is
+ * left to the ordinary way. */
+static bool clear_way(void *owner)
+{
+    struct stream *stream = owner;
+    struct buffer *encrypted = encrypted_of(stream);
+    uv_os_fd_t fd;
+
+    if (stream->queue || uv_fileno(&stream->uv.handle, &fd))
+        return false;
+
+    ssize_t taken = encrypted->size > 0 ? stream_send(stream, encrypted->data, encrypted->size) : 0;
+
+    if (taken > 0) {
+        stream->tls->sent_bytes += (size_t)taken;
+        buffer_consume(encrypted, (size_t)taken);
+    }
+    return taken >= 0 && encrypted->size == 0 && kernel_tls_has_room(fd);
+}
+
 void stream_secure(struct stream *stream, struct tls_context *context, const char *host)
 {
     assert(!stream->tls);
     stream->tls = memory_zeroed(1, sizeof(*stream->tls));
     stream->tls->session = tls_session_create(context, host);
+
+    uv_os_fd_t fd;
+
+    if (tls_context_may_offload(context) && uv_fileno(&stream->uv.handle, &fd) == 0)
+        tls_session_offer_kernel(stream->tls->session, fd, clear_way, stream);
+}
+
+bool stream_is_offloaded(const struct stream *stream)
+{
+    return stream->tls && stream->tls->is_offloaded;
 }
 
 void stream_tls_destroy(struct stream *stream)
@@ -59,6 +106,9 @@ void stream_tls_destroy(struct stream *stream)
     if (!tls)
         return;
     stream->tls = NULL;
+    if (tls->room_wait)
+        loop_cancel(loop_of(stream), &tls->room_wait->waiter);
+    memory_free(tls->room_wait);
     tls_session_destroy(tls->session);
     block_unref(tls->flight);
     buffer_deinit(&tls->extra);
@@ -75,7 +125,7 @@ struct tls_session *stream_release_tls(struct stream *stream)
     struct stream_tls *tls = stream->tls;
     struct tls_session *session;
 
-    if (!tls || tls->state != TLS_OPEN || stream->queue)
+    if (!tls || tls->state != TLS_OPEN || stream->queue || tls->is_offloaded)
         return NULL;
     session = tls->session;
     tls->session = NULL;
@@ -124,6 +174,8 @@ static int send_encrypted(struct stream *stream, size_t plain)
     encrypted->size = 0;
     if (size == 0)
         return 0;
+    if (stream->is_gathered)
+        stream_gather_send(loop_of(stream)->gather); /* it was encrypted before */
     tls->sent_bytes += size;
     if (stream->queue) {
         if (tls->extra.size + size > EXTRA_LIMIT)
@@ -147,6 +199,8 @@ ssize_t stream_tls_write(struct stream *stream, const void *data, size_t size)
 
     if (tls->state != TLS_OPEN)
         return tls->state == TLS_SHAKING_HANDS ? UV_ENOTCONN : UV_EPIPE;
+    if (tls->is_offloaded)
+        return stream_send(stream, data, size);
     while (written < size && !stream->queue) {
         size_t portion = size - written < PORTION_BYTES ? size - written : PORTION_BYTES;
         int error = tls_session_write(tls->session, (const unsigned char *)data + written, portion,
@@ -161,6 +215,45 @@ ssize_t stream_tls_write(struct stream *stream, const void *data, size_t size)
         written += portion;
     }
     return (ssize_t)written;
+}
+
+bool stream_tls_gather(struct stream *stream, struct block *block, size_t offset)
+{
+    struct stream_tls *tls = stream->tls;
+    struct stream_gather *gather = loop_of(stream)->gather;
+    size_t size = block->size - offset;
+    struct buffer *room;
+
+    if (tls->state != TLS_OPEN)
+        return false;
+    if (tls->is_offloaded)
+        return stream_gather_add(gather, stream, block, offset);
+    if (size > GATHER_LIMIT || (room = stream_gather_room(gather)) == NULL)
+        return false;
+
+    size_t before = room->size;
+
+    if (tls_session_write(tls->session, block->data + offset, size, room)) {
+        room->size = before; /* and it fails again, where that can be told */
+        return false;
+    }
+    tls->sent_bytes += room->size - before;
+    stream_gather_add_encrypted(gather, stream, before, size);
+    return true;
+}
+
+void stream_tls_gathered_sent(struct stream *stream, const unsigned char *data, size_t size,
+                              size_t plain, size_t taken)
+{
+    stream->is_gathered = false;
+    if (taken == size)
+        return;
+    set_flight(stream->tls, data + taken, size - taken, plain);
+
+    int error = stream_fly(stream);
+
+    assert(error == 0); /* uv_write wants an open socket without FIN, as when it was gathered */
+    (void)error;
 }
 
 int stream_tls_launch(struct stream *stream, uv_buf_t *buffer)
@@ -231,11 +324,51 @@ void stream_tls_end(struct stream *stream)
 {
     struct stream_tls *tls = stream->tls;
 
-    if (tls->state != TLS_OPEN)
+    if (tls->state != TLS_OPEN && tls->state != TLS_ENDING)
         return;
     tls->state = TLS_ENDED;
     tls_session_end(tls->session, encrypted_of(stream));
     (void)send_encrypted(stream, 0);
+}
+
+static bool has_room(const struct stream *stream)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno(&stream->uv.handle, &fd) || kernel_tls_has_room(fd);
+}
+
+static void look_for_room(struct waiter *waiter)
+{
+    struct room_wait *wait = container_of(waiter, struct room_wait, waiter);
+    struct stream *stream = wait->stream;
+
+    if (stream_is_closing(stream))
+        return;
+    if (!has_room(stream)) {
+        loop_wait(loop_of(stream), waiter, ROOM_LOOK_MS);
+        return;
+    }
+    stream_tls_end(stream);
+    stream_finish(stream);
+}
+
+bool stream_tls_finish(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+
+    if (tls->state == TLS_ENDING)
+        return false;
+    if (tls->state != TLS_OPEN || !tls->is_offloaded || has_room(stream)) {
+        stream_tls_end(stream);
+        return true;
+    }
+    tls->state = TLS_ENDING;
+    tls->room_wait = memory_zeroed(1, sizeof(*tls->room_wait));
+    tls->room_wait->stream = stream;
+    waiter_init(&tls->room_wait->waiter, look_for_room);
+    loop_wait(loop_of(stream), &tls->room_wait->waiter, ROOM_LOOK_MS);
+    return false;
 }
 
 /* Receiving. */
@@ -252,7 +385,7 @@ void stream_tls_break(struct stream *stream, int error)
         stream->events->connected(stream, error);
         return;
     }
-    if (state == TLS_OPEN)
+    if (state == TLS_OPEN || state == TLS_ENDING)
         tls->state = TLS_BROKEN;
     stream->events->ended(stream, error);
 }
@@ -277,6 +410,7 @@ static bool shake_hands(struct stream *stream)
         return false;
     }
     tls->state = TLS_OPEN;
+    tls->is_offloaded = tls_session_is_offloaded(tls->session);
     stream->events->connected(stream, 0);
     return !stream_is_closing(stream);
 }

@@ -20,6 +20,9 @@ ssize_t stream_send(struct stream *stream, const void *data, size_t size);
 /* Starts to write what waits, unless a write is in flight. */
 int stream_fly(struct stream *stream);
 
+/* Sends FIN, after all that libuv has. */
+int stream_finish(struct stream *stream);
+
 /* The peer ended its side, or the connection broke. */
 void stream_break(struct stream *stream, int error);
 
@@ -36,6 +39,14 @@ void stream_tls_break(struct stream *stream, int error);
 /* Encrypts and sends as long as the kernel takes it. Returns the plain bytes that are off the
  * caller's hands, or an error. There must be no queue. */
 ssize_t stream_tls_write(struct stream *stream, const void *data, size_t size);
+
+/* Gathers the write of a stream that has no queue, encrypted where we encrypt. False: nothing is
+ * being gathered, or nothing so long. */
+bool stream_tls_gather(struct stream *stream, struct block *block, size_t offset);
+
+/* What was gathered encrypted has been sent, as far as the kernel took it. */
+void stream_tls_gathered_sent(struct stream *stream, const unsigned char *data, size_t size,
+                              size_t plain, size_t taken);
 
 /* Encrypts the next of what waits, for a write of one buffer. 0 or UV_EPROTO. */
 int stream_tls_launch(struct stream *stream, uv_buf_t *buffer);
@@ -55,6 +66,10 @@ uint64_t stream_tls_sent_bytes(const struct stream *stream);
 
 /* Says goodbye, if it can still be said. */
 void stream_tls_end(struct stream *stream);
+
+/* The same, before FIN. False: the kernel has no room for it yet, and stream_finish is called when
+ * it has. */
+bool stream_tls_finish(struct stream *stream);
 
 void stream_tls_destroy(struct stream *stream);
 

@@ -23,6 +23,7 @@ struct shown {
 struct tls_context {
     atomic_uint references;
     bool is_server;
+    bool may_offload;
     int64_t expiry;
     struct tls_tickets *tickets; /* NULL: none */
     struct tls_file *files;      /* room for one of each pair and the CA's */
@@ -269,7 +270,13 @@ static void set_rules(SSL_CTX *ssl, const struct tls_options *options)
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     /* Thousands of idle connections must not hold buffers of 17 KB each. */
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
+
+    /* The shorter key is as good for what a browser sends, and encrypts a record of 1 KiB in a
+     * tenth less time. ChaCha20 goes first with clients that put it first, having no AES in
+     * hardware. */
+    SSL_CTX_set_ciphersuites(
+        ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
+    SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20");
     SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384");
     /* Sessions live in tickets, so that any gateway with the same keys can go on with them. */
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
@@ -321,6 +328,7 @@ static int create(struct tls_context **out, bool is_server, const struct tls_opt
 
     atomic_init(&context->references, 1);
     context->is_server = is_server;
+    context->may_offload = options->may_offload;
     context->count = count;
     context->tickets = options->tickets ? tls_tickets_ref(options->tickets) : NULL;
     context->files = memory_zeroed(count + 1, sizeof(*context->files));
@@ -372,6 +380,11 @@ void tls_context_unref(struct tls_context *context)
 bool tls_context_is_server(const struct tls_context *context)
 {
     return context->is_server;
+}
+
+bool tls_context_may_offload(const struct tls_context *context)
+{
+    return context->may_offload;
 }
 
 int64_t tls_context_expiry(const struct tls_context *context)

@@ -34,6 +34,7 @@ struct tls_options {
                          trust whom this machine trusts */
     unsigned minimum; /* 12 or 13 */
     bool is_http;     /* ALPN is http/1.1 */
+    bool may_offload; /* the kernel is to encrypt what is sent, where it can (kernel_tls.h) */
     struct tls_tickets *tickets; /* servers: NULL hands out none */
 };
 
@@ -50,6 +51,8 @@ struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
 
 bool tls_context_is_server(const struct tls_context *context);
+
+bool tls_context_may_offload(const struct tls_context *context);
 
 /* When the first of our certificates ends, in seconds since 1970; 0: there is none. */
 int64_t tls_context_expiry(const struct tls_context *context);

@@ -108,6 +108,7 @@ static int load(struct tls_keeper *keeper, struct tls_context **context,
         .ca = source->ca,
         .minimum = source->minimum,
         .is_http = source->is_http,
+        .may_offload = source->may_offload,
     };
 
     for (size_t i = 0; i < count; i++)

@@ -26,6 +26,7 @@ struct tls_source {
     const char *ticket_keys;                /* NULL: no tickets; "": of a random key; or the file */
     unsigned minimum;                       /* as in tls_options */
     bool is_http;
+    bool may_offload;
 };
 
 struct tls_keeper {

@@ -30,6 +30,20 @@ struct tls_session *tls_session_create(struct tls_context *context, const char *
 /* NULL is allowed. */
 void tls_session_destroy(struct tls_session *session);
 
+/*
+ * Offers the kernel to encrypt what the session sends over the TCP connection `socket`, from when
+ * there are keys; before the handshake. At that moment `flush` is called amid a call below: it
+ * sends what `output` holds by then, and says whether the kernel has all of it and room for more.
+ * Where it has not, or the kernel cannot, the session goes on encrypting by itself.
+ */
+void tls_session_offer_kernel(struct tls_session *session, int socket, bool (*flush)(void *owner),
+                              void *owner);
+
+/* The kernel encrypts. Plain bytes go to the socket as they are, and none through
+ * tls_session_write; what else there is to say the session sends itself, in records of their kind,
+ * if the socket has room. */
+bool tls_session_is_offloaded(const struct tls_session *session);
+
 /* Each of the following takes its input from the bytes that were fed last, and appends what is to
  * be sent to `output`, even where it fails. */
 

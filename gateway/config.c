@@ -29,6 +29,7 @@
 static const char *const anonymous_choices[] = {"auto", "on", "off", NULL};
 static const char *const forwarded_headers[] = {"x-forwarded", "forwarded", NULL};
 static const char *const io_uring_choices[] = {"auto", "on", "off", NULL};
+static const char *const kernel_tls_choices[] = {"auto", "on", "off", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
@@ -82,7 +83,7 @@ static const struct option options[] = {
      .choices = io_uring_choices,
      .help = "Whether what clients are sent in a moment goes to the kernel in one call, through "
              "io_uring: auto (where that is allowed, and found to take less processor time), on, "
-             "off. Not over TLS."},
+             "off."},
     {.name = "web-root",
      .type = OPTION_TEXT,
      .offset = AT(web_root),
@@ -128,6 +129,17 @@ static const struct option options[] = {
      .help = "Keys for session tickets, a line of 64 hexadecimal digits each: the first encrypts, "
              "all decrypt. Gateways with the same keys take up each other's sessions; without a "
              "file each has random ones, a new one every 12h. Loaded again like certificates."},
+    {.name = "kernel-tls",
+     .type = OPTION_CHOICE,
+     .is_fixed = true,
+     .offset = AT(kernel_tls),
+     .fallback = "auto",
+     .argument = "WHEN",
+     .choices = kernel_tls_choices,
+     .help =
+         "Whether the kernel encrypts what clients over TLS are sent, so that nothing is copied "
+         "for each of them: auto (where the kernel and OpenSSL can), on (or do not start), off. "
+         "A connection whose cipher the kernel does not know goes without."},
     {.name = "tls-handshakes",
      .type = OPTION_NUMBER,
      .offset = AT(tls_handshakes),

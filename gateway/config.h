@@ -30,6 +30,7 @@ struct config {
     const char *tls_ticket_keys;
     int tls_min_version;     /* index: 1.2, 1.3 */
     uint64_t hsts_ms;        /* 0: none */
+    int kernel_tls;          /* enum kernel_tls_mode */
     uint64_t tls_handshakes; /* at a time, of one thread */
 
     const char *base_path;
@@ -105,6 +106,9 @@ extern const struct option_program config_program;
 
 /* The files of the certificates for clients, as the configuration names them. */
 struct tls_source config_client_tls(const struct config *config);
+
+/* Logs who encrypts for clients: the kernel, or why not. */
+void config_log_kernel_tls(const struct config *config);
 
 /* And those of the bus. */
 struct tls_source config_bus_tls(const struct config *config);

@@ -13,6 +13,7 @@
  * ones, whose packet may get lost once.
  */
 #include "common/http_response.h"
+#include "common/tls_context.h"
 #include "common/tls_session.h"
 #include "gateway/connection_inside.h"
 #include "gateway/peer_log.h"
@@ -175,6 +176,16 @@ static void fail(struct connection *connection, int error)
         connection_end(connection);
 }
 
+static void note_offload(struct connection *connection)
+{
+    struct worker_stats *stats = stats_of(connection);
+
+    if (stream_is_offloaded(&connection->stream))
+        metric_add(&stats->tls_offloaded, 1);
+    else if (tls_context_may_offload(connection->host->tls))
+        metric_add(&stats->tls_not_offloaded, 1);
+}
+
 void connection_secured(struct connection *connection, int error)
 {
     struct worker_stats *stats = stats_of(connection);
@@ -188,6 +199,7 @@ void connection_secured(struct connection *connection, int error)
         metric_add(&stats->tls_resumed, 1);
     else
         metric_add(&stats->tls_full, 1);
+    note_offload(connection);
     if (connection->early)
         peer = connection->early->peer;
     else

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/kernel_tls.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/send_ring.h"
@@ -98,6 +99,16 @@ static int check_io_uring(const struct config *config, char error[OPTION_ERROR_L
     return result;
 }
 
+static int check_kernel_tls(const struct config *config, char error[OPTION_ERROR_LIMIT])
+{
+    int result = config->kernel_tls == KERNEL_TLS_ON ? kernel_tls_probe() : 0;
+
+    if (result)
+        snprintf(error, OPTION_ERROR_LIMIT, "--kernel-tls: cannot be on: %s",
+                 kernel_tls_explain(result));
+    return result;
+}
+
 enum option_outcome settings_load(struct settings **settings, const struct settings *running,
                                   int argc, char **argv, char **environment,
                                   char error[OPTION_ERROR_LIMIT])
@@ -117,7 +128,8 @@ enum option_outcome settings_load(struct settings **settings, const struct setti
             outcome = OPTION_BAD;
     }
     if (outcome == OPTION_RUN && (load_tokens(loaded, error) || load_api_keys(loaded, error) ||
-                                  (!running && check_io_uring(&loaded->config, error))))
+                                  (!running && (check_io_uring(&loaded->config, error) ||
+                                                check_kernel_tls(&loaded->config, error)))))
         outcome = OPTION_BAD;
     if (outcome == OPTION_RUN) {
         loaded->namespaces = namespaces_create(&loaded->config);
@@ -160,6 +172,8 @@ int settings_check(int argc, char **argv, char **environment)
         if (load_api_keys(loaded, error))
             option_print(&printer, error);
         if (check_io_uring(config, error))
+            option_print(&printer, error);
+        if (check_kernel_tls(config, error))
             option_print(&printer, error);
         if (check_bus(config, error))
             option_print(&printer, error);

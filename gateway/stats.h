@@ -38,6 +38,8 @@ struct worker_stats {
     struct metric tls_timeouts;      /* that did not end in time */
     struct metric tls_waiting;       /* now, for their turn to begin */
     struct metric tls_running;       /* now, begun and not ended */
+    struct metric tls_offloaded;     /* those that succeeded, since when the kernel encrypts, */
+    struct metric tls_not_offloaded; /* and where it was to, and does not */
     struct metric messages_received; /* from clients */
     struct metric bytes_received;    /* off the sockets */
     struct metric messages_refused;  /* that the bus did not take */

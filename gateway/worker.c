@@ -364,6 +364,8 @@ static void start_gather(struct worker *worker)
         (enum gather_mode)worker->connections.sessions.settings->config.io_uring;
 
     log_sends(worker, mode, stream_gather_create(&worker->loop, mode, &worker->stats.gather));
+    if (worker->index == 0 && worker->connections.tls)
+        config_log_kernel_tls(&worker->connections.sessions.settings->config);
 }
 
 static void run(void *argument)

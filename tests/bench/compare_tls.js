@@ -1,7 +1,7 @@
 // A gateway's clients over TLS beside the same clients without: memory of those that are idle, and processor time
 // of a delivery. Called by `run tls` with the build directory.
 
-import { figures, median } from "./figures.js";
+import { figures, median, ratio } from "./figures.js";
 import { Programs } from "./servers.js";
 import {
   checkDelivery,
@@ -51,17 +51,26 @@ function idleScenario(fileLimit) {
   };
 }
 
-const scenarios = [
-  idleScenario(limitOfOpenFiles()),
-  {
-    name: "300 clients, 64 bytes, 16 messages in flight",
+const CPU_LIMIT = 1.6;
+
+function busyScenario(window) {
+  return {
+    name: `1,000 clients, 64 bytes, ${window} in flight`,
     servers: [tls, plain],
-    load: ["--clients", "300", "--window", "16", "--duration", "3s"],
-    rounds: 3,
+    load: ["--clients", "1000", "--window", String(window), "--duration", "3s"],
+    rounds: 5,
     figures: [figures.throughput, figures.cpu, figures.p50, figures.p99],
-    marks: [],
-  },
-];
+    marks: [
+      {
+        name: `at most ${CPU_LIMIT} of plain's processor time per delivery`,
+        value: (reports) => ratio(reports.get(tls), reports.get(plain), figures.cpu),
+        holds: (value) => value <= CPU_LIMIT,
+      },
+    ],
+  };
+}
+
+const scenarios = [idleScenario(limitOfOpenFiles()), busyScenario(16), busyScenario(1)];
 
 async function measureAll() {
   describeMachine(describePlacement());

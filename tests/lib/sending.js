@@ -7,9 +7,15 @@
 
 import { spawnSync } from "node:child_process";
 
-// Whether io_uring is there: containers often forbid it, and a build may be without.
-export const HAS_IO_URING =
-  spawnSync(process.env.CARILLON_GATEWAY ?? "", ["--check-config", "--io-uring", "on"], { env: {} }).status === 0;
+// Whether a gateway could start that insists on something of the kernel's.
+const canInsistOn = (option) =>
+  spawnSync(process.env.CARILLON_GATEWAY ?? "", ["--check-config", option, "on"], { env: {} }).status === 0;
+
+// Containers often forbid it, and a build may be without.
+export const HAS_IO_URING = canInsistOn("--io-uring");
+
+// A module of the kernel's, which root has to load.
+export const HAS_KERNEL_TLS = canInsistOn("--kernel-tls");
 
 const ways = { local: HAS_IO_URING ? "on" : "auto", redis: "auto", router: "off" };
 

@@ -1,189 +1,5 @@
-/* A stream with TLS, and a peer that is a session and a plain socket, so that a test decides when
- * which bytes travel. */
-#include "stream_fixture.h"
-#include "tls_fixture.h"
-
-#define LARGE ((size_t)1024 * 1024)
-
-static struct tls_context *server;
-static struct tls_context *client;
-static struct tls_session *session; /* the peer's */
-static bool is_shaken;
-static struct buffer taken; /* what the peer was sent, plain */
-static ssize_t peer_end;    /* UV_EAGAIN, until it has heard the end */
-static bool has_fin;
-
-static int make_contexts(void **state)
-{
-    make_authorities(state);
-    server = serve("localhost", (struct tls_options){0});
-    client = trusting((struct tls_options){0});
-    return 0;
-}
-
-static int free_contexts(void **state)
-{
-    tls_context_unref(server);
-    tls_context_unref(client);
-    return free_authorities(state);
-}
-
-static void send_all(int fd, struct buffer *output)
-{
-    for (size_t sent = 0; sent < output->size;) {
-        ssize_t size = send(fd, output->data + sent, output->size - sent, 0);
-
-        assert_true(size > 0);
-        sent += (size_t)size;
-    }
-    buffer_deinit(output);
-}
-
-/* The peer reads so many bytes at most from its socket, and answers what TLS wants answered. */
-static void pump(size_t limit)
-{
-    struct buffer bytes = {0};
-    struct buffer output = {0};
-
-    has_fin |= take(peer, &bytes, limit);
-    tls_session_feed(session, bytes.data, bytes.size);
-    if (!is_shaken && bytes.size > 0)
-        is_shaken = tls_session_handshake(session, &output) == 0;
-    while (is_shaken && peer_end == UV_EAGAIN) {
-        ssize_t size = tls_session_read(session, buffer_reserve(&taken, 20000), 20000, &output);
-
-        if (size > 0) {
-            taken.size += (size_t)size;
-            continue;
-        }
-        peer_end = size;
-        if (size == UV_EAGAIN)
-            break;
-    }
-    send_all(peer, &output);
-    buffer_deinit(&bytes);
-}
-
-static void say(const void *text, size_t size)
-{
-    struct buffer output = {0};
-
-    assert_int_equal(tls_session_write(session, text, size, &output), 0);
-    send_all(peer, &output);
-}
-
-static void forget_peer(void)
-{
-    tls_session_destroy(session);
-    session = NULL;
-    buffer_deinit(&taken);
-    is_shaken = false;
-    has_fin = false;
-    peer_end = UV_EAGAIN;
-}
-
-/* Connects over TCP; the handshake has not begun at the peer. */
-static int make_client(void **state)
-{
-    struct sockaddr_in address;
-
-    make_tcp(state);
-    forget_peer();
-    stream_secure(&subject->stream, client, "localhost");
-    session = tls_session_create(server, NULL);
-
-    int listener = listen_tcp(&address);
-
-    assert_int_equal(stream_connect_tcp(&subject->stream, (struct sockaddr *)&address), 0);
-    peer = accept_peer(listener);
-    close(listener);
-
-    int on = 1;
-
-    assert_int_equal(setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
-    return 0;
-}
-
-static void shake_hands(void)
-{
-    RUN_UNTIL((pump(SIZE_MAX), subject->counts[CONNECTED] > 0));
-    assert_int_equal(subject->connect_error, 0);
-    RUN_UNTIL((pump(SIZE_MAX), is_shaken));
-    make_tight(&subject->stream);
-}
-
-static int make_pair(void **state)
-{
-    make_client(state);
-    shake_hands();
-    return 0;
-}
-
-/* A stream that was accepted, with a client as its peer. */
-static void accept_subject(void)
-{
-    struct sockaddr_in address;
-    int listener;
-
-    make_loop();
-    forget_peer();
-    listener = listen_tcp(&address);
-    peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
-    set_nonblocking(peer);
-    subject = memory_zeroed(1, sizeof(*subject));
-    assert_int_equal(stream_accept(&subject->stream, &loop, accept_peer(listener), &subject_events),
-                     0);
-    close(listener);
-    session = tls_session_create(client, "localhost");
-}
-
-static int make_server(void **state)
-{
-    struct buffer output = {0};
-
-    (void)state;
-    accept_subject();
-    stream_secure(&subject->stream, server, NULL);
-    assert_int_equal(stream_start(&subject->stream), 0);
-    assert_int_equal(tls_session_handshake(session, &output), UV_EAGAIN);
-    send_all(peer, &output);
-    return 0;
-}
-
-static int make_plain_server(void **state)
-{
-    (void)state;
-    accept_subject();
-    return 0;
-}
-
-static int drop(void **state)
-{
-    tear_down(state);
-    forget_peer();
-    return 0;
-}
-
-static void fill(unsigned char *bytes, size_t size, unsigned first)
-{
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)(first + i * 31 + i / 256);
-}
-
-static struct block *make_block(size_t size, unsigned first)
-{
-    struct block *block = block_create(size);
-
-    fill(block->data, size, first);
-    block->size = size;
-    return block;
-}
-
-static size_t queued(void)
-{
-    return stream_queued_bytes(&subject->stream);
-}
+/* One stream after the other: its handshake, what it reads, what it writes, and its end. */
+#include "stream_tls_fixture.h"
 
 /* The handshake. */
 
@@ -539,19 +355,32 @@ int main(void)
         AS_CLIENT(wrong_host_fails_the_connect_and_says_why),
         AS_CLIENT(peer_that_leaves_during_the_handshake_fails_it),
         SHAKEN(records_in_pieces_are_one_text),
+        OFFERED(records_in_pieces_are_one_text),
         SHAKEN(stopped_stream_leaves_bytes_with_the_peer),
+        OFFERED(stopped_stream_leaves_bytes_with_the_peer),
         SHAKEN(garbage_breaks_the_connection),
+        OFFERED(garbage_breaks_the_connection),
         SHAKEN(goodbye_is_the_end),
+        OFFERED(goodbye_is_the_end),
         SHAKEN(end_without_goodbye_is_a_break),
+        OFFERED(end_without_goodbye_is_a_break),
         SHAKEN(slow_peer_keeps_a_reference_and_not_a_copy),
+        OFFERED(slow_peer_keeps_a_reference_and_not_a_copy),
         SHAKEN(write_that_the_kernel_takes_whole_leaves_nothing_behind),
+        OFFERED(write_that_the_kernel_takes_whole_leaves_nothing_behind),
         SHAKEN(writes_of_all_kinds_keep_their_order),
+        OFFERED(writes_of_all_kinds_keep_their_order),
         SHAKEN(after_a_dropped_queue_the_peer_still_understands),
+        OFFERED(after_a_dropped_queue_the_peer_still_understands),
         SHAKEN(slow_peer_moves_on),
+        OFFERED(slow_peer_moves_on),
         SHAKEN(shutdown_says_goodbye_behind_the_queue),
+        OFFERED(shutdown_says_goodbye_behind_the_queue),
         SHAKEN(close_says_goodbye),
+        OFFERED(close_says_goodbye),
         AS_CLIENT(close_in_any_event_is_the_last_one),
         SHAKEN(close_with_a_queue_frees_it),
+        OFFERED(close_with_a_queue_frees_it),
     };
 
     return cmocka_run_group_tests(tests, make_contexts, free_contexts);

@@ -1,0 +1,63 @@
+/*
+ * How far a peer is. The kernel says how many bytes it holds that are not acknowledged; where it
+ * has made more of them than it was given, since it encrypts, it is asked for those that are.
+ */
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "common/kernel_tls.h"
+#include "common/stream.h"
+#include "common/stream_gathered.h"
+#include "common/stream_tls.h"
+
+/* Bytes that the peer's host has not acknowledged, here and with the kernel; as they travel, but
+ * for those that TLS has still to encrypt. */
+static uint64_t unacknowledged_bytes(const struct stream *stream)
+{
+    uint64_t waiting = stream->queue ? stream->queue->waiting_bytes : 0;
+    uv_os_fd_t fd;
+    int held; /* by the kernel; a FIN counts as a byte */
+
+    if (uv_fileno(&stream->uv.handle, &fd) || ioctl(fd, SIOCOUTQ, &held) || held < 0)
+        held = 0;
+    return waiting + uv_stream_get_write_queue_size(&stream->uv.stream) + (uint64_t)held;
+}
+
+/* All that was ever written, counted likewise. */
+static uint64_t travelling_bytes(const struct stream *stream)
+{
+    if (!stream->tls)
+        return stream->written_bytes;
+    return stream_tls_sent_bytes(stream) + (stream->queue ? stream->queue->waiting_bytes : 0);
+}
+
+/* Of a stream whose bytes grow in the kernel. */
+static uint64_t acknowledged_bytes(const struct stream *stream)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno(&stream->uv.handle, &fd) ? 0 : kernel_tls_acknowledged(fd);
+}
+
+void stream_set_mark(const struct stream *stream, struct stream_mark *mark)
+{
+    if (stream->is_gathered)
+        stream_gather_send(((struct loop *)stream->uv.handle.loop)->gather);
+
+    uint64_t lacking = unacknowledged_bytes(stream);
+
+    if (lacking == 0)
+        mark->next_byte = 0;
+    else if (stream_is_offloaded(stream))
+        mark->next_byte = acknowledged_bytes(stream) + 1;
+    else
+        mark->next_byte = travelling_bytes(stream) - lacking + 1;
+}
+
+bool stream_has_moved(const struct stream *stream, struct stream_mark *mark)
+{
+    uint64_t before = mark->next_byte;
+
+    stream_set_mark(stream, mark);
+    return before > 0 && (mark->next_byte == 0 || mark->next_byte > before);
+}

@@ -182,7 +182,7 @@ static void note_offload(struct connection *connection)
 
     if (stream_is_offloaded(&connection->stream))
         metric_add(&stats->tls_offloaded, 1);
-    else if (tls_context_may_offload(connection->host->tls))
+    else if (tls_context_may_offload(host_of(connection)->tls))
         metric_add(&stats->tls_not_offloaded, 1);
 }
 

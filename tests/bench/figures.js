@@ -11,8 +11,14 @@ export const figures = {
     of: (report) => (report.server?.cpu_ns_per_delivery * report.clients) / 1e3,
     digits: 2,
   },
-  p50: { name: "p50 ms", of: (report) => report.latency_ns.p50 / 1e6, digits: 3 },
-  p99: { name: "p99 ms", of: (report) => report.latency_ns.p99 / 1e6, digits: 3 },
+  cpuMicro: { name: "CPU us/delivery", of: (report) => report.server?.cpu_ns_per_delivery / 1e3, digits: 3 },
+  p50: { name: "p50 ms", of: (report) => report.latency_ns?.p50 / 1e6, digits: 3 },
+  p99: { name: "p99 ms", of: (report) => report.latency_ns?.p99 / 1e6, digits: 3 },
+  p999: { name: "p99.9 ms", of: (report) => report.latency_ns?.["p99.9"] / 1e6, digits: 3 },
+  handshakes: { name: "handshakes/s", of: (report) => report.handshakes_per_second, digits: 0 },
+  handshakeCpu: { name: "CPU us/handshake", of: (report) => report.server?.cpu_ns_per_handshake / 1e3, digits: 1 },
+  // Near 1 it is the generator that was measured.
+  generatorShare: { name: "generator", of: (report) => report.generator_connect_cpu_share, digits: 2 },
   kibPerConnection: {
     name: "KiB/connection",
     of: (report) => report.server?.bytes_per_connection / 1024,

@@ -74,6 +74,8 @@ static void inflate_twice(const uint8_t *data, size_t size)
     decompressor_destroy(decompressor);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)

@@ -270,12 +270,11 @@ static void end_without_a_close_frame_is_told(void **state)
 static void arrive_as_frame(struct fixture *fixture, const char *payload)
 {
     char frame[128];
-    size_t size = strlen(payload);
+    int size = snprintf(frame + 2, sizeof(frame) - 2, "%s", payload);
 
     frame[0] = (char)0x82;
     frame[1] = (char)size;
-    memcpy(frame + 2, payload, size);
-    arrive(fixture, frame, 2 + size);
+    arrive(fixture, frame, 2 + (size_t)size);
 }
 
 static void channel_is_joined_before_the_client_is_open(void **state)

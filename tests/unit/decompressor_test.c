@@ -22,7 +22,7 @@ static size_t compress_message(const char *text, size_t size, unsigned char *com
     z_stream stream = {0};
 
     assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    stream.next_in = (Bytef *)(uintptr_t)text;
+    stream.next_in = (z_const Bytef *)text;
     stream.avail_in = (uInt)size;
     stream.next_out = compressed;
     stream.avail_out = (uInt)capacity;

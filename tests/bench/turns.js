@@ -41,11 +41,15 @@ function checkMark(mark, reports) {
   return { name: mark.name, value, holds: isKnown && mark.holds(value), unfit: mark.unfit || undefined };
 }
 
-// The servers take turns, so that what else the machine does meets all of them.
+// The servers take turns, so that what else the machine does meets all of them. `load` may be a function of the
+// server.
 export async function takeTurns(programs, { servers, load, rounds }) {
   const reports = new Map(servers.map((server) => [server, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const server of servers) reports.get(server).push(await programs.measure(server, load));
+    for (const server of servers) {
+      const options = typeof load === "function" ? load(server) : load;
+      reports.get(server).push(await programs.measure(server, options));
+    }
   }
   return reports;
 }

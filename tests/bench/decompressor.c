@@ -8,16 +8,19 @@
 #include "common/buffer.h"
 #include "common/memory.h"
 
-#define MEMORY_COUNT 256 /* messages: more than are in flight, and a power of two */
+#define MEMORY_COUNT 256u /* messages: more than are in flight, and a power of two */
 
 struct memo {
     struct buffer compressed;
     struct buffer inflated;
 };
 
+/* What is remembered is looked for from the newest on, where nearly all of it is found. */
 struct decompressor {
     z_stream stream;
     size_t limit;
+    unsigned newest;
+    uint64_t hashes[MEMORY_COUNT];
     struct memo memory[MEMORY_COUNT];
 };
 
@@ -44,8 +47,8 @@ void decompressor_destroy(struct decompressor *decompressor)
     memory_free(decompressor);
 }
 
-/* Nobody here chooses messages so that they meet. */
-static size_t place_of(const unsigned char *data, size_t size)
+/* Nobody here chooses messages so that theirs are the same, and then they are compared. */
+static uint64_t hash_of(const unsigned char *data, size_t size)
 {
     uint64_t hash = size, word = 0;
     size_t at = 0;
@@ -56,7 +59,22 @@ static size_t place_of(const unsigned char *data, size_t size)
     }
     for (; at < size; at++)
         hash = (hash ^ data[at]) * 0x9e3779b97f4a7c15u;
-    return (size_t)(hash >> 32) & (MEMORY_COUNT - 1);
+    return hash ^ hash >> 32;
+}
+
+/* NULL if it is not remembered. */
+static struct memo *find(struct decompressor *decompressor, uint64_t hash,
+                         const unsigned char *data, size_t size)
+{
+    for (unsigned age = 0; age < MEMORY_COUNT; age++) {
+        unsigned at = (decompressor->newest - age) % MEMORY_COUNT;
+        struct memo *memo = &decompressor->memory[at];
+
+        if (decompressor->hashes[at] == hash && memo->compressed.size == size && size > 0 &&
+            memcmp(memo->compressed.data, data, size) == 0)
+            return memo;
+    }
+    return NULL;
 }
 
 /* `*status` is zlib's, of the last step. */
@@ -103,11 +121,14 @@ static int inflate_all(struct decompressor *decompressor, const unsigned char *d
 int decompressor_inflate(struct decompressor *decompressor, const unsigned char *data, size_t size,
                          const unsigned char **inflated, size_t *inflated_size)
 {
-    struct memo *memo = &decompressor->memory[place_of(data, size)];
+    uint64_t hash = hash_of(data, size);
+    struct memo *memo = find(decompressor, hash, data, size);
     int error = 0;
 
-    if (memo->compressed.size != size || size == 0 ||
-        memcmp(memo->compressed.data, data, size) != 0) {
+    if (!memo) {
+        decompressor->newest = (decompressor->newest + 1) % MEMORY_COUNT;
+        decompressor->hashes[decompressor->newest] = hash;
+        memo = &decompressor->memory[decompressor->newest];
         memo->compressed.size = 0;
         memo->inflated.size = 0;
         error = inflate_all(decompressor, data, size, &memo->inflated);

@@ -25,7 +25,8 @@ function find(...places) {
 
 function libraries(folder) {
   const path = join(unpacked, folder);
-  return existsSync(path) ? readdirSync(path).map((name) => join(path, name)).filter((name) => /-linux-gnu/.test(name)) : [];
+  const names = existsSync(path) ? readdirSync(path).filter((name) => name.endsWith("-linux-gnu")) : [];
+  return names.map((name) => join(path, name));
 }
 
 const environment = {
@@ -60,6 +61,8 @@ async function startConfigured(program, args, configure) {
   }
 }
 
+const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+
 function nchanConfiguration(module, { isDeflated, tls }) {
   return ({ port, folder }) => `
     load_module ${module};
@@ -68,7 +71,7 @@ function nchanConfiguration(module, { isDeflated, tls }) {
     events { worker_connections ${OPEN_FILES}; multi_accept on; }
     http {
       access_log off; nchan_shared_memory_size 256M;
-      ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
+      ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
       server {
         listen 127.0.0.1:${port} backlog=4096 ${tls ? "ssl" : ""};
         ${tls ? `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key};` : ""}

@@ -9,7 +9,8 @@ import { check, checkDelivery, skip, takeTurns } from "./turns.js";
 const gatewayWith = (name, ...args) => ({ name, kind: "gateway", args });
 const threaded = gatewayWith("carillon, 2 threads", "--threads", "2");
 const gathering = gatewayWith("carillon, gathering 10 ms", "--threads", "1", "--coalesce-max", "10ms");
-const small = [...["--warmup", "100ms"], ...["--clients", "50"]];
+const brief = ["--warmup", "100ms"];
+const small = [...brief, "--clients", "50"];
 
 const loads = [
   { name: "1 in flight", load: [...small, "--messages", "300"] },
@@ -19,7 +20,7 @@ const loads = [
   },
   {
     name: "large messages",
-    load: ["--warmup", "100ms", "--clients", "20", "--publishers", "3", "--window", "6", "--size", "60K", "--messages", "200"],
+    load: [...brief, "--clients", "20", "--publishers", "3", "--window", "6", "--size", "60K", "--messages", "200"],
   },
   { name: "by rate", load: [...small, "--rate", "500", "--messages", "300"] },
   { name: "idle", load: ["--clients", "300", "--idle", "--duration", "200ms"] },

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { Authority } from "../lib/certificates.js";
 import { findPeers } from "./peers.js";
 import { checkQuickly } from "./quick.js";
-import { Results } from "./results.js";
+import { Results } from "./comparison.js";
 import { allRows, bare, carillon } from "./rows.js";
 import { Programs } from "./servers.js";
 import { describeMachine, describePlacement, finish, limitOfOpenFiles, note, runScenario, skip } from "./turns.js";

@@ -61,6 +61,28 @@ take_program() {
     return "$status"
 }
 
+# unpack_package FOLDER PACKAGE: a package, and what it depends on and is not installed, unpacked in
+# FOLDER. Nothing is installed, so no service starts; what is installed already is left out.
+unpack_package() {
+    local names work status=0 as_root=()
+    [ -e "$1/.$2" ] && return 0
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+    local install=(apt-get -s install --no-install-recommends "$2")
+    names=$("${install[@]}" 2>/dev/null) ||
+        { "${as_root[@]}" apt-get update -qq && names=$("${install[@]}"); } || return 1
+    names=$(sed -n 's/^Inst \([^ ]*\).*/\1/p' <<<"$names")
+    work=$(mktemp -d)
+    mkdir -p "$1"
+    # shellcheck disable=SC2086 # one word for each package
+    { [ -z "$names" ] || (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root $names) ||
+        { "${as_root[@]}" apt-get update -qq &&
+            (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root $names); }; } &&
+        find "$work" -name '*.deb' -exec dpkg-deb -x {} "$1" \; &&
+        touch "$1/.$2" || status=1
+    rm -rf "$work"
+    return "$status"
+}
+
 # build_preset PRESET [TARGET…]: configures once, then builds what changed; says so when there is
 # anything to build, and is quiet unless that fails. Two at a time take turns. BUILD_WERROR=ON
 # makes warnings errors where the preset does not.

@@ -34,6 +34,17 @@ static const char help[] =
     "                         {channel} in the URL stands for the number of each (1)\n"
     "      --warmup TIME      load before the measurement begins (1s)\n"
     "      --idle             publish nothing: open the connections, hold them for the duration\n"
+    "      --accept           only open the connections: how many handshakes a second, at what "
+    "cost\n"
+    "      --filling KIND     letters, or records: names and numbers, as JSON has them, which "
+    "do not\n"
+    "                         compress to nothing (letters)\n"
+    "      --protocol NAME    what is spoken inside of WebSocket: plain, where a message is a "
+    "message;\n"
+    "                         json or protobuf (Centrifugo's client protocol), mqtt, nats, "
+    "socketio.\n"
+    "                         Channels are called bench-1, bench-2, ... there (plain)\n"
+    "      --deflate          ask for permessage-deflate; a server that does not compress fails\n"
     "Options that contradict each other, such as --window and --rate, are refused.\n"
     "\n"
     "Connections:\n"
@@ -55,7 +66,20 @@ static const char help[] =
     "schedule, so that a server that stalls the sender looks no better for it. Every message that\n"
     "was due in the measured time counts, even if it arrives later.\n";
 
-enum long_option { WARMUP = 256, IDLE, CHANNELS, CONNECT_RATE, TIMEOUT, INSECURE, PID, VERSION };
+enum long_option {
+    WARMUP = 256,
+    IDLE,
+    ACCEPT,
+    FILLING,
+    PROTOCOL,
+    DEFLATE,
+    CHANNELS,
+    CONNECT_RATE,
+    TIMEOUT,
+    INSECURE,
+    PID,
+    VERSION,
+};
 
 static const struct option options[] = {
     {"clients", required_argument, NULL, 'c'},
@@ -68,6 +92,10 @@ static const struct option options[] = {
     {"channels", required_argument, NULL, CHANNELS},
     {"warmup", required_argument, NULL, WARMUP},
     {"idle", no_argument, NULL, IDLE},
+    {"accept", no_argument, NULL, ACCEPT},
+    {"filling", required_argument, NULL, FILLING},
+    {"protocol", required_argument, NULL, PROTOCOL},
+    {"deflate", no_argument, NULL, DEFLATE},
     {"connect-rate", required_argument, NULL, CONNECT_RATE},
     {"timeout", required_argument, NULL, TIMEOUT},
     {"insecure", no_argument, NULL, INSECURE},
@@ -89,6 +117,14 @@ static int add_process(struct processes *processes, const char *text)
         return -EINVAL;
     processes->pids[processes->count++] = (int)pid;
     return 0;
+}
+
+static int read_filling(const char *text, bool *has_records)
+{
+    *has_records = strcmp(text, "records") == 0;
+    if (*has_records || strcmp(text, "letters") == 0)
+        return 0;
+    return argument_complain("--filling", "expected letters or records");
 }
 
 static int apply(struct arguments *arguments, int option, const char *text)
@@ -127,6 +163,19 @@ static int apply(struct arguments *arguments, int option, const char *text)
     case IDLE:
         arguments->is_idle = true;
         return 0;
+    case ACCEPT:
+        arguments->is_idle = true;
+        arguments->is_accept = true;
+        return 0;
+    case FILLING:
+        return read_filling(text, &arguments->has_records);
+    case PROTOCOL:
+        arguments->protocol = protocol_find(text);
+        return arguments->protocol ? 0
+                                   : argument_complain("--protocol", "expected " PROTOCOL_NAMES);
+    case DEFLATE:
+        arguments->is_deflated = true;
+        return 0;
     case 'j':
         arguments->is_json = true;
         return 0;
@@ -143,8 +192,10 @@ static const struct {
     int option;
     int other;
 } exclusions[] = {
-    {'w', 'r'},  {'n', 'd'},  {'p', IDLE}, {'w', IDLE},
-    {'r', IDLE}, {'s', IDLE}, {'n', IDLE}, {WARMUP, IDLE},
+    {'w', 'r'},        {'n', 'd'},    {'p', IDLE},    {'w', IDLE},     {'r', IDLE},
+    {'s', IDLE},       {'n', IDLE},   {WARMUP, IDLE}, {FILLING, IDLE}, {'p', ACCEPT},
+    {'w', ACCEPT},     {'r', ACCEPT}, {'s', ACCEPT},  {'n', ACCEPT},   {WARMUP, ACCEPT},
+    {FILLING, ACCEPT}, {'d', ACCEPT}, {IDLE, ACCEPT},
 };
 
 static const char *name_of(int value)
@@ -180,7 +231,8 @@ static int read_url(struct arguments *arguments, const char *text)
         return argument_complain(text, problem);
     if (url->is_secure != arguments->urls[0].is_secure)
         return argument_complain(text, "expected ws:// for all, or wss://");
-    if (arguments->channels > 1 && !server_url_has_channel(url))
+    if (arguments->channels > 1 && arguments->protocol == &protocol_plain &&
+        !server_url_has_channel(url))
         return argument_complain(text, "expected {channel} where its number stands, as in "
                                        "ws://localhost:8000/?channel=load-{channel}");
     arguments->url_count++;
@@ -231,6 +283,7 @@ enum arguments_outcome arguments_read(struct arguments *arguments, int argc, cha
         .duration_ns = 10 * CLOCK_SECOND_NS,
         .warmup_ns = CLOCK_SECOND_NS,
         .timeout_ns = 10 * CLOCK_SECOND_NS,
+        .protocol = &protocol_plain,
     };
     while ((option = getopt_long(argc, argv, "c:p:w:r:s:d:n:jqh", options, NULL)) != -1) {
         if (option == 'h' || option == VERSION) {

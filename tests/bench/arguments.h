@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "tests/bench/process.h"
+#include "tests/bench/protocol.h"
 #include "tests/bench/server_url.h"
 
 #define URL_LIMIT 64
@@ -21,14 +22,18 @@ struct arguments {
     double rate;         /* messages a second of all publishers together; 0: by the window */
     uint32_t window;     /* messages in flight */
     size_t size;         /* bytes of a message */
+    bool has_records;    /* it is filled with records, not with letters */
     uint64_t messages;   /* 0: for the duration */
     /* Of the run: */
     uint64_t duration_ns;
     uint64_t warmup_ns;
     double connect_rate; /* connections a second; 0: as fast as they are accepted */
     uint64_t timeout_ns;
+    const struct protocol *protocol;
+    bool is_deflated; /* permessage-deflate is asked for */
     bool is_insecure; /* a wss:// server's certificate is not checked */
     bool is_idle;
+    bool is_accept; /* and no longer than it takes to open */
     bool is_json;
     bool is_quiet;
     struct processes server; /* none: unknown */

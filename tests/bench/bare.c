@@ -7,7 +7,7 @@
  *   --mode per-tick      what one epoll_wait brought is gathered, then one send() for each client
  *   --mode io-uring      the same, with the sends handed to the kernel in batches
  *
- * What a socket does not take is copied and waits for room. With --fault it does wrong what the
+ * What a socket does not take waits for room, uncopied. With --fault it does wrong what the
  * load generator must notice: loses, doubles or swaps a message for one client, does nothing at all
  * for a second, or dies.
  */
@@ -25,8 +25,10 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/block.h"
 #include "common/buffer.h"
 #include "common/memory.h"
 #include "common/send_ring.h"
@@ -34,6 +36,7 @@
 #define EVENT_COUNT  1024
 #define READ_BYTES   ((size_t)256 * 1024)
 #define BACKLOG      4096
+#define PARTS        64  /* of one sendmsg */
 #define FAULTY_AFTER 100 /* messages */
 
 enum opcode { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
@@ -44,7 +47,13 @@ struct peer {
     bool is_open;
     uint32_t index;        /* among the open ones */
     struct buffer input;   /* an incomplete request or frame */
-    struct buffer waiting; /* for the socket to take more */
+    struct buffer waiting; /* for the socket to take more: a struct rest for each block */
+};
+
+/* Shared with all that wait for the same, so that a full socket costs no copy. */
+struct rest {
+    struct block *block;
+    size_t offset;
 };
 
 static struct server {
@@ -57,8 +66,8 @@ static struct server {
     uint32_t open_count;
     uint32_t open_capacity;
     uint64_t messages;
-    struct buffer tick;
-    struct buffer held; /* the message that --fault reorder keeps back */
+    struct block *tick; /* NULL: nothing has come yet */
+    struct block *held; /* the message that --fault reorder keeps back */
     unsigned char read_buffer[READ_BYTES];
 } server;
 
@@ -72,6 +81,24 @@ static void watch(int operation, int fd, void *subject, uint32_t events)
     }
 }
 
+/* Drops what has been sent of what waits. */
+static void advance(struct peer *peer, size_t sent)
+{
+    struct rest rest;
+
+    while (peer->waiting.size > 0) {
+        memcpy(&rest, peer->waiting.data, sizeof(rest));
+        if (sent < rest.block->size - rest.offset) {
+            rest.offset += sent;
+            memcpy(peer->waiting.data, &rest, sizeof(rest));
+            return;
+        }
+        sent -= rest.block->size - rest.offset;
+        block_unref(rest.block);
+        buffer_consume(&peer->waiting, sizeof(rest));
+    }
+}
+
 static void forget(struct peer *peer)
 {
     if (peer->is_open) {
@@ -82,126 +109,152 @@ static void forget(struct peer *peer)
     }
     close(peer->fd);
     buffer_deinit(&peer->input);
+    advance(peer, SIZE_MAX);
     buffer_deinit(&peer->waiting);
     memory_free(peer);
 }
 
 /* What the socket did not take. */
-static void keep(struct peer *peer, const unsigned char *rest, size_t size)
+static void keep(struct peer *peer, struct block *block, size_t offset)
 {
-    if (size == 0)
+    struct rest rest = {block, offset};
+
+    if (offset == block->size)
         return;
     if (peer->waiting.size == 0)
         watch(EPOLL_CTL_MOD, peer->fd, peer, EPOLLIN | EPOLLOUT);
-    buffer_append(&peer->waiting, rest, size);
+    block_ref(block);
+    buffer_append(&peer->waiting, &rest, sizeof(rest));
 }
 
 /* A broken connection is noticed when it is read; here its bytes are just dropped. */
-static void send_to(struct peer *peer, const unsigned char *data, size_t size)
+static void send_to(struct peer *peer, struct block *block)
 {
     ssize_t sent = 0;
 
     if (peer->waiting.size == 0) {
-        sent = send(peer->fd, data, size, MSG_NOSIGNAL);
+        sent = send(peer->fd, block->data, block->size, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN)
             return;
     }
-    sent = sent < 0 ? 0 : sent;
-    keep(peer, data + sent, size - (size_t)sent);
+    keep(peer, block, sent < 0 ? 0 : (size_t)sent);
 }
 
 static void send_waiting(struct peer *peer)
 {
-    ssize_t sent = send(peer->fd, peer->waiting.data, peer->waiting.size, MSG_NOSIGNAL);
+    struct iovec parts[PARTS];
+    struct msghdr message = {.msg_iov = parts};
+    struct rest rest;
+
+    for (size_t at = 0; at < peer->waiting.size && message.msg_iovlen < PARTS; at += sizeof(rest)) {
+        memcpy(&rest, peer->waiting.data + at, sizeof(rest));
+        parts[message.msg_iovlen++] =
+            (struct iovec){rest.block->data + rest.offset, rest.block->size - rest.offset};
+    }
+
+    ssize_t sent = sendmsg(peer->fd, &message, MSG_NOSIGNAL);
 
     if (sent > 0)
-        buffer_consume(&peer->waiting, (size_t)sent);
+        advance(peer, (size_t)sent);
     if (peer->waiting.size > 0)
         return;
     buffer_deinit(&peer->waiting);
     watch(EPOLL_CTL_MOD, peer->fd, peer, EPOLLIN);
 }
 
-static size_t append_frame(struct buffer *buffer, enum opcode opcode, const unsigned char *data,
-                           size_t size)
+/* The block may move. */
+static struct block *append_frame(struct block *block, enum opcode opcode,
+                                  const unsigned char *data, size_t size)
 {
-    unsigned char *frame = buffer_reserve(buffer, 10 + size);
+    unsigned char head[10];
     size_t length_bytes = size < 126 ? 0 : size < 65536 ? 2 : 8;
 
-    frame[0] = (unsigned char)(0x80 | opcode);
-    frame[1] = (unsigned char)(length_bytes == 0 ? size : length_bytes == 2 ? 126 : 127);
+    head[0] = (unsigned char)(0x80 | opcode);
+    head[1] = (unsigned char)(length_bytes == 0 ? size : length_bytes == 2 ? 126 : 127);
     for (size_t i = 0; i < length_bytes; i++)
-        frame[2 + i] = (unsigned char)((uint64_t)size >> (8 * (length_bytes - 1 - i)));
-    if (size > 0)
-        memcpy(frame + 2 + length_bytes, data, size);
-    buffer->size += 2 + length_bytes + size;
-    return 2 + length_bytes + size;
+        head[2 + i] = (unsigned char)((uint64_t)size >> (8 * (length_bytes - 1 - i)));
+    block = block_reserve(block, sizeof(head) + size);
+    block_append(block, head, 2 + length_bytes);
+    block_append(block, data, size);
+    return block;
 }
 
 /* The first client gets it wrong once; `frame` is the message that the others get. */
-static void send_faulty(struct peer *peer, const unsigned char *frame, size_t size)
+static void send_faulty(struct peer *peer, struct block *frame)
 {
     bool is_first = server.messages == FAULTY_AFTER;
 
     if (server.fault == REORDER && is_first) {
-        buffer_append(&server.held, frame, size);
+        server.held = block_ref(frame);
         return;
     }
     if (!(server.fault == LOSE && is_first))
-        send_to(peer, frame, size);
+        send_to(peer, frame);
     if (server.fault == DOUBLE && is_first)
-        send_to(peer, frame, size);
-    if (server.held.size > 0) {
-        send_to(peer, server.held.data, server.held.size);
-        buffer_deinit(&server.held);
+        send_to(peer, frame);
+    if (server.held) {
+        send_to(peer, server.held);
+        block_unref(server.held);
+        server.held = NULL;
     }
 }
 
-static void send_batch(struct peer *const *peers, unsigned count, const unsigned char *frames,
-                       size_t size)
+static void send_batch(struct peer *const *peers, unsigned count, struct block *frames)
 {
     struct ring_send sends[SEND_RING_LIMIT];
 
     for (unsigned i = 0; i < count; i++)
-        sends[i] = (struct ring_send){.fd = peers[i]->fd, .data = frames, .size = size};
+        sends[i] =
+            (struct ring_send){.fd = peers[i]->fd, .data = frames->data, .size = frames->size};
     if (send_ring_send(server.ring, sends, count)) {
         fputs("bench-bare: io_uring failed\n", stderr);
         exit(1);
     }
     for (unsigned i = 0; i < count; i++)
-        keep(peers[i], frames + sends[i].taken, size - sends[i].taken);
+        keep(peers[i], frames, sends[i].taken);
 }
 
-static void send_to_all_by_ring(const unsigned char *frames, size_t size)
+static void send_to_all_by_ring(struct block *frames)
 {
     struct peer *batch[SEND_RING_LIMIT];
     unsigned count = 0;
 
     for (uint32_t i = 0; i < server.open_count; i++) {
         if (server.open[i]->waiting.size > 0)
-            keep(server.open[i], frames, size);
+            keep(server.open[i], frames, 0);
         else
             batch[count++] = server.open[i];
         if (count == SEND_RING_LIMIT) {
-            send_batch(batch, count, frames, size);
+            send_batch(batch, count, frames);
             count = 0;
         }
     }
-    send_batch(batch, count, frames, size);
+    send_batch(batch, count, frames);
 }
 
-static void send_to_all(const unsigned char *frames, size_t size)
+static void send_to_all(struct block *frames)
 {
     if (server.ring) {
-        send_to_all_by_ring(frames, size);
+        send_to_all_by_ring(frames);
         return;
     }
     for (uint32_t i = 0; i < server.open_count; i++) {
         if (i == 0 && server.fault != NONE)
-            send_faulty(server.open[i], frames, size);
+            send_faulty(server.open[i], frames);
         else
-            send_to(server.open[i], frames, size);
+            send_to(server.open[i], frames);
     }
+}
+
+static void end_tick(void)
+{
+    struct block *tick = server.tick;
+
+    if (!tick)
+        return;
+    server.tick = NULL;
+    send_to_all(tick);
+    block_unref(tick);
 }
 
 static void broadcast(enum opcode opcode, const unsigned char *data, size_t size)
@@ -210,19 +263,11 @@ static void broadcast(enum opcode opcode, const unsigned char *data, size_t size
         _exit(1);
     if (server.messages == FAULTY_AFTER && server.fault == PAUSE)
         sleep(1);
-    append_frame(&server.tick, opcode, data, size);
-    if (server.is_per_tick && server.fault == NONE)
-        return;
-    send_to_all(server.tick.data, server.tick.size);
-    server.tick.size = 0;
-}
-
-static void end_tick(void)
-{
-    if (server.tick.size == 0)
-        return;
-    send_to_all(server.tick.data, server.tick.size);
-    server.tick.size = 0;
+    if (!server.tick)
+        server.tick = block_create(2 * size);
+    server.tick = append_frame(server.tick, opcode, data, size);
+    if (!server.is_per_tick || server.fault != NONE)
+        end_tick();
 }
 
 /* Frames of a generator that can be trusted. Returns the bytes used, or -1 at a close frame. */
@@ -256,12 +301,11 @@ static ssize_t read_frames(struct peer *peer, unsigned char *data, size_t size)
         if (opcode == TEXT || opcode == BINARY) {
             broadcast((enum opcode)opcode, body, payload);
         } else if (opcode == PING) {
-            struct buffer pong = {0};
+            struct block *pong = append_frame(block_create(16), PONG, body, payload);
 
             end_tick(); /* the pong says that everything before it has been sent */
-            append_frame(&pong, PONG, body, payload);
-            send_to(peer, pong.data, pong.size);
-            buffer_deinit(&pong);
+            send_to(peer, pong);
+            block_unref(pong);
         }
     }
     return (ssize_t)used;
@@ -280,6 +324,15 @@ static void append_accept(struct buffer *response, const unsigned char *key, siz
     EVP_EncodeBlock(accept, digest, sizeof(digest));
     buffer_printf(response, "Sec-WebSocket-Accept: %s\r\n\r\n", (const char *)accept);
     buffer_deinit(&text);
+}
+
+static void send_text(struct peer *peer, const struct buffer *text)
+{
+    struct block *block = block_create(text->size);
+
+    block_append(block, text->data, text->size);
+    send_to(peer, block);
+    block_unref(block);
 }
 
 static void open_peer(struct peer *peer)
@@ -308,7 +361,7 @@ static ssize_t read_handshake(struct peer *peer, const unsigned char *data, size
     buffer_append_text(&response, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                   "Connection: Upgrade\r\n");
     append_accept(&response, key, 24);
-    send_to(peer, response.data, response.size);
+    send_text(peer, &response);
     buffer_deinit(&response);
     open_peer(peer);
     return end + 4 - data;

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "tests/bench/client_inside.h"
 #include "tests/bench/clock.h"
-#include "tests/bench/frame.h"
 #include "tests/bench/upgrade.h"
 
 #define READ_BYTES ((size_t)256 * 1024)
@@ -32,9 +32,17 @@ int crowd_secure(struct crowd *crowd, bool is_insecure)
     return crowd->tls ? 0 : -EPROTO;
 }
 
+int crowd_inflate(struct crowd *crowd)
+{
+    crowd->decompressor = decompressor_create(crowd->message_limit);
+    return crowd->decompressor ? 0 : -EPROTO;
+}
+
 void crowd_deinit(struct crowd *crowd)
 {
     tls_context_destroy(crowd->tls);
+    decompressor_destroy(crowd->decompressor);
+    buffer_deinit(&crowd->words);
     memory_free(crowd->read_buffer);
     if (crowd->epoll >= 0)
         close(crowd->epoll);
@@ -48,10 +56,11 @@ static void release(struct client *client)
     transport_close(&client->transport);
     buffer_deinit(&client->rest);
     buffer_deinit(&client->parts);
+    buffer_deinit(&client->unread);
     buffer_deinit(&client->output);
 }
 
-static void end(struct client *client, const char *reason)
+void client_end(struct client *client, const char *reason)
 {
     if (client->state == CLIENT_CLOSED)
         return;
@@ -64,7 +73,7 @@ static void end_by_error(struct client *client, int error)
     char reason[TRANSPORT_REASON_LIMIT];
 
     transport_explain(&client->transport, error, reason);
-    end(client, reason);
+    client_end(client, reason);
 }
 
 int client_dial(struct client *client, struct crowd *crowd, struct destination *destination,
@@ -126,16 +135,28 @@ static uint32_t next_mask(struct crowd *crowd)
     return mask;
 }
 
-static void write_frame(struct client *client, enum frame_opcode opcode, const void *data,
+void client_write_frame(struct client *client, enum frame_opcode opcode, const void *data,
                         size_t size)
 {
     frame_append(&client->output, opcode, next_mask(client->crowd), data, size);
 }
 
+void client_write_words(struct client *client, const void *data, size_t size)
+{
+    bool is_binary = client->destination->protocol->is_binary;
+
+    client_write_frame(client, is_binary ? FRAME_BINARY : FRAME_TEXT, data, size);
+}
+
 void client_write_message(struct client *client, const void *data, size_t size)
 {
-    if (client->state == CLIENT_OPEN)
-        write_frame(client, FRAME_TEXT, data, size);
+    struct buffer *words = &client->crowd->words;
+
+    if (client->state != CLIENT_OPEN)
+        return;
+    words->size = 0;
+    client->destination->protocol->publish(words, client->destination->channel, data, size);
+    client_write_words(client, words->data, words->size);
 }
 
 void client_write_ping(struct client *client)
@@ -143,7 +164,7 @@ void client_write_ping(struct client *client)
     if (client->state != CLIENT_OPEN)
         return;
     client->waits_for_pong = true;
-    write_frame(client, FRAME_PING, "end", 3);
+    client_write_frame(client, FRAME_PING, "end", 3);
 }
 
 void client_close(struct client *client)
@@ -151,106 +172,41 @@ void client_close(struct client *client)
     static const unsigned char normal[2] = {1000 >> 8, 1000 & 0xff};
 
     if (client->state == CLIENT_OPEN && client->output.size == 0) {
-        write_frame(client, FRAME_CLOSE, normal, sizeof(normal));
+        client_write_frame(client, FRAME_CLOSE, normal, sizeof(normal));
         (void)transport_send(&client->transport, client->output.data, client->output.size);
     }
     release(client);
 }
 
-static void end_by_close_frame(struct client *client, const unsigned char *data, uint64_t size)
+static void join(struct client *client)
 {
-    char reason[64 + FRAME_CONTROL_LIMIT];
-    unsigned code = size >= 2 ? (unsigned)data[0] << 8 | data[1] : 1005;
+    const struct protocol *protocol = client->destination->protocol;
+    struct buffer *words = &client->crowd->words;
 
-    snprintf(reason, sizeof(reason), "closed by the server, code %u %.*s", code,
-             size > 2 ? (int)size - 2 : 0, size > 2 ? (const char *)data + 2 : "");
-    end(client, reason);
-}
-
-static void handle_message(struct client *client, const struct frame *frame,
-                           const unsigned char *data)
-{
-    const struct client_events *events = client->crowd->events;
-
-    if (frame->is_final && frame->opcode != FRAME_CONTINUATION) {
-        events->message(client, data, frame->size);
+    if (!protocol->greet) {
+        client->state = CLIENT_OPEN;
+        client->crowd->events->opened(client);
         return;
     }
-    if (client->parts.size + frame->size > client->crowd->message_limit) {
-        end(client, "sent a message larger than any of ours");
-        return;
-    }
-    buffer_append(&client->parts, data, frame->size);
-    if (frame->is_final) {
-        events->message(client, client->parts.data, client->parts.size);
-        buffer_deinit(&client->parts);
-    }
-}
-
-static void handle_frame(struct client *client, const struct frame *frame,
-                         const unsigned char *data)
-{
-    switch (frame->opcode) {
-    case FRAME_CONTINUATION:
-    case FRAME_TEXT:
-    case FRAME_BINARY:
-        handle_message(client, frame, data);
-        return;
-    case FRAME_PING:
-        write_frame(client, FRAME_PONG, data, frame->size);
-        client_flush(client);
-        return;
-    case FRAME_PONG:
-        if (client->waits_for_pong)
-            client->crowd->events->pong(client);
-        client->waits_for_pong = false;
-        return;
-    case FRAME_CLOSE:
-        end_by_close_frame(client, data, frame->size);
-        return;
-    default:
-        end(client, "sent an opcode that RFC 6455 does not know");
-    }
-}
-
-/* Returns how many bytes were whole frames. */
-static size_t read_frames(struct client *client, const unsigned char *data, size_t size)
-{
-    size_t used = 0;
-    struct frame frame;
-
-    while (client->state == CLIENT_OPEN && frame_read_header(data + used, size - used, &frame)) {
-        if (frame.is_masked) {
-            end(client, "sent a masked frame");
-            break;
-        }
-        if (frame.size > client->crowd->message_limit ||
-            (frame.opcode >= FRAME_CLOSE && frame.size > FRAME_CONTROL_LIMIT)) {
-            end(client, "sent a message larger than any of ours");
-            break;
-        }
-        if (size - used - frame.header_size < frame.size)
-            break;
-        handle_frame(client, &frame, data + used + frame.header_size);
-        used += frame.header_size + frame.size;
-    }
-    return used;
+    client->state = CLIENT_JOINING;
+    words->size = 0;
+    protocol->greet(words, client->destination->channel);
+    client_write_words(client, words->data, words->size);
+    client_flush(client);
 }
 
 /* Returns how many bytes belonged to the answer, 0 while it is incomplete. */
 static size_t read_answer(struct client *client, const unsigned char *data, size_t size)
 {
     char reason[UPGRADE_REASON_LIMIT];
-    ssize_t used = upgrade_read_answer(data, size, reason);
+    ssize_t used = upgrade_read_answer(data, size, &client->destination->wish, reason);
 
     if (used < 0) {
-        end(client, reason);
+        client_end(client, reason);
         return 0;
     }
-    if (used > 0) {
-        client->state = CLIENT_OPEN;
-        client->crowd->events->opened(client);
-    }
+    if (used > 0)
+        join(client);
     return (size_t)used;
 }
 
@@ -271,8 +227,8 @@ static void handle_bytes(struct client *client, const unsigned char *data, size_
 
     if (client->state == CLIENT_HANDSHAKE)
         used = read_answer(client, data, size);
-    if (client->state == CLIENT_OPEN)
-        used += read_frames(client, data + used, size - used);
+    if (client_is_upgraded(client))
+        used += client_read_frames(client, data + used, size - used);
     keep_rest(client, data + used, size - used);
 }
 
@@ -291,7 +247,7 @@ static void receive(struct client *client)
     if (size > 0)
         handle_bytes(client, crowd->read_buffer, kept + (size_t)size);
     else if (size == 0)
-        end(client, "closed by the server without a close frame");
+        client_end(client, "closed by the server without a close frame");
     else if (size != -EAGAIN)
         end_by_error(client, (int)size);
 }
@@ -319,7 +275,7 @@ static void start_to_secure(struct client *client)
 {
     client->state = CLIENT_SECURING;
     if (transport_secure(&client->transport, client->crowd->tls, client->destination->url.host))
-        end(client, "OpenSSL cannot begin");
+        client_end(client, "OpenSSL cannot begin");
     else
         secure(client);
 }

@@ -13,15 +13,16 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
+#include "tests/bench/decompressor.h"
 #include "tests/bench/destination.h"
 #include "tests/bench/transport.h"
 
 struct client;
 
 struct client_events {
-    /* The handshake is done. */
+    /* The handshake is done, and the channel joined. */
     void (*opened)(struct client *client);
-    /* A whole text or binary message; gone after the call. */
+    /* The payload of a message on the channel; gone after the call. */
     void (*message)(struct client *client, const unsigned char *data, size_t size);
     void (*pong)(struct client *client);
     /* The connection was not made or has ended; `reason` says why in a few words. The client is
@@ -33,7 +34,9 @@ struct crowd {
     int epoll;
     const struct client_events *events;
     void *context;
-    SSL_CTX *tls; /* NULL: plain */
+    SSL_CTX *tls;                      /* NULL: plain */
+    struct decompressor *decompressor; /* NULL: nothing is compressed */
+    struct buffer words;               /* a message under construction */
     size_t message_limit;
     unsigned char *read_buffer;
     size_t read_capacity;
@@ -46,6 +49,7 @@ enum client_state {
     CLIENT_CONNECTING,
     CLIENT_SECURING, /* the handshake of TLS */
     CLIENT_HANDSHAKE,
+    CLIENT_JOINING, /* the channel */
     CLIENT_OPEN,
 };
 
@@ -56,8 +60,10 @@ struct client {
     uint32_t index;
     enum client_state state;
     bool waits_for_pong;
-    struct buffer rest;  /* of an incomplete frame or handshake */
-    struct buffer parts; /* of a fragmented message */
+    bool has_compressed_parts;
+    struct buffer rest;   /* of an incomplete frame or handshake */
+    struct buffer parts;  /* of a fragmented message */
+    struct buffer unread; /* of an incomplete element of a stream */
     struct buffer output;
 };
 
@@ -67,6 +73,9 @@ int crowd_init(struct crowd *crowd, const struct client_events *events, void *co
 
 /* Has the crowd speak TLS, with a server of any certificate if `is_insecure`. 0 or -EPROTO. */
 int crowd_secure(struct crowd *crowd, bool is_insecure);
+
+/* Lets the crowd take compressed messages. 0 or -EPROTO. */
+int crowd_inflate(struct crowd *crowd);
 
 void crowd_deinit(struct crowd *crowd);
 
@@ -81,7 +90,7 @@ bool client_try_next_address(struct client *client);
 /* Something happened to the client's socket (an epoll event). */
 void client_handle(struct client *client, uint32_t epoll_events);
 
-/* Puts a text message in line for client_flush. */
+/* Puts a message to the channel in line for client_flush. */
 void client_write_message(struct client *client, const void *data, size_t size);
 
 void client_write_ping(struct client *client);

@@ -1,13 +1,17 @@
 #include "tests/bench/destination.h"
 
+#include <stdio.h>
+
 #include "common/memory.h"
-#include "tests/bench/upgrade.h"
 
 void destination_init(struct destination *destination, const struct server_url *url,
-                      uint32_t channel)
+                      uint32_t channel, const struct protocol *protocol, bool is_deflated)
 {
+    destination->protocol = protocol;
+    destination->wish = (struct upgrade_wish){protocol->subprotocol, is_deflated};
+    snprintf(destination->channel, sizeof(destination->channel), "bench-%u", channel);
     server_url_fill(&destination->url, url, channel);
-    upgrade_append_request(&destination->request, &destination->url);
+    upgrade_append_request(&destination->request, &destination->url, &destination->wish);
 }
 
 void destination_deinit(struct destination *destination)
@@ -23,7 +27,8 @@ void destinations_init(struct destinations *destinations, const struct arguments
     destinations->count = arguments->url_count * channels;
     destinations->items = memory_zeroed(destinations->count, sizeof(*destinations->items));
     for (uint32_t i = 0; i < destinations->count; i++)
-        destination_init(&destinations->items[i], &arguments->urls[i / channels], i % channels + 1);
+        destination_init(&destinations->items[i], &arguments->urls[i / channels], i % channels + 1,
+                         arguments->protocol, arguments->is_deflated);
 }
 
 void destinations_deinit(struct destinations *destinations)

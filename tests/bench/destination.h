@@ -5,22 +5,29 @@
 #ifndef BENCH_DESTINATION_H
 #define BENCH_DESTINATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buffer.h"
 #include "tests/bench/arguments.h"
 #include "tests/bench/endpoint.h"
+#include "tests/bench/protocol.h"
 #include "tests/bench/server_url.h"
+#include "tests/bench/upgrade.h"
 
 struct destination {
     struct server_url url;
     struct endpoint endpoint; /* to be resolved before anybody connects */
-    struct buffer request;    /* of every handshake */
+    struct upgrade_wish wish;
+    struct buffer request; /* of every handshake */
+    const struct protocol *protocol;
+    char channel[24]; /* its name, where the protocol has channels */
 };
 
-/* Prepares a zeroed destination for the server at `url`, whose {channel} is `channel`. */
+/* Prepares a zeroed destination for the server at `url`, whose {channel} is `channel`, with which
+ * `protocol` is spoken, over permessage-deflate if `is_deflated`. */
 void destination_init(struct destination *destination, const struct server_url *url,
-                      uint32_t channel);
+                      uint32_t channel, const struct protocol *protocol, bool is_deflated);
 void destination_deinit(struct destination *destination);
 
 /* Those of a run: each of its URLs with each of its channels, channel by channel, so that client i,

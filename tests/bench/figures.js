@@ -1,6 +1,11 @@
 // What is taken from the generator's reports, and how it is compared. A run that failed lacks figures
 // (a server that died was not measured): they are NaN here, and "-" in the table.
 
+// In ms; NaN where no message that was due in the measured time has arrived.
+function latency(report, percentile) {
+  return report.latency_ns?.count > 0 ? report.latency_ns[percentile] / 1e6 : NaN;
+}
+
 export const figures = {
   messages: { name: "messages/s", of: (report) => report.deliveries_per_second / report.clients, digits: 0 },
   throughput: { name: "deliveries/s", of: (report) => report.deliveries_per_second, digits: 0 },
@@ -11,8 +16,14 @@ export const figures = {
     of: (report) => (report.server?.cpu_ns_per_delivery * report.clients) / 1e3,
     digits: 2,
   },
-  p50: { name: "p50 ms", of: (report) => report.latency_ns.p50 / 1e6, digits: 3 },
-  p99: { name: "p99 ms", of: (report) => report.latency_ns.p99 / 1e6, digits: 3 },
+  cpuMicro: { name: "CPU us/delivery", of: (report) => report.server?.cpu_ns_per_delivery / 1e3, digits: 3 },
+  p50: { name: "p50 ms", of: (report) => latency(report, "p50"), digits: 3 },
+  p99: { name: "p99 ms", of: (report) => latency(report, "p99"), digits: 3 },
+  p999: { name: "p99.9 ms", of: (report) => latency(report, "p99.9"), digits: 3 },
+  handshakes: { name: "handshakes/s", of: (report) => report.handshakes_per_second, digits: 0 },
+  handshakeCpu: { name: "CPU us/handshake", of: (report) => report.server?.cpu_ns_per_handshake / 1e3, digits: 1 },
+  // Near 1 it is the generator that was measured.
+  generatorShare: { name: "generator", of: (report) => report.generator_connect_cpu_share, digits: 2 },
   kibPerConnection: {
     name: "KiB/connection",
     of: (report) => report.server?.bytes_per_connection / 1024,

@@ -34,6 +34,8 @@ bool frame_read_header(const unsigned char *data, size_t available, struct frame
     if (available < 2)
         return false;
     frame->is_final = data[0] & 0x80;
+    frame->is_compressed = data[0] & 0x40;
+    frame->has_reserved = data[0] & 0x30;
     frame->opcode = data[0] & 0x0f;
     frame->is_masked = data[1] & 0x80;
     frame->size = data[1] & 0x7f;

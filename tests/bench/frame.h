@@ -22,6 +22,8 @@ enum frame_opcode {
 struct frame {
     unsigned char opcode;
     bool is_final;
+    bool is_compressed; /* RSV1 (RFC 7692 §6) */
+    bool has_reserved;  /* bits that no extension of ours gives a meaning */
     bool is_masked;
     size_t header_size;
     uint64_t size; /* of the payload */

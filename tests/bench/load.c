@@ -18,9 +18,9 @@
 #include "tests/bench/rooms.h"
 
 #define EVENT_COUNT   1024
-#define CONNECT_LIMIT 256                  /* handshakes under way */
-#define SETTLE_NS     CLOCK_SECOND_NS      /* without a message, after something went wrong */
-#define FOREIGN_LIMIT ((size_t)128 * 1024) /* what others may send beside us */
+#define CONNECT_LIMIT 256                   /* handshakes under way */
+#define SETTLE_NS     CLOCK_SECOND_NS       /* without a message, after something went wrong */
+#define FOREIGN_LIMIT ((size_t)1024 * 1024) /* what others may send beside us, or with ours */
 
 enum phase { CONNECTING, HOLDING, WARMING, MEASURING, DRAINING, CONFIRMING, FINISHED };
 
@@ -179,6 +179,7 @@ static void end_measuring(struct load *load)
 static void after_connecting(struct load *load)
 {
     load->result->connect_ns = load->now_ns - load->phase_began_ns;
+    note_process(load, measurement_note_connected(&load->result->measurement));
     if (load->arguments->is_idle) {
         begin_measuring(load, HOLDING);
         return;
@@ -283,7 +284,7 @@ static void step(struct load *load)
             enter(load, FINISHED, 0);
         break;
     case HOLDING:
-        if (is_stopped || load->now_ns >= load->phase_ends_ns)
+        if (is_stopped || load->arguments->is_accept || load->now_ns >= load->phase_ends_ns)
             end_measuring(load);
         break;
     case WARMING:
@@ -396,14 +397,18 @@ static int resolve(struct load *load)
     return -ENOENT;
 }
 
-static int prepare_tls(struct load *load)
+static int prepare_crowd(struct load *load)
 {
     const struct arguments *arguments = load->arguments;
+    int error = 0;
 
-    if (!arguments->urls[0].is_secure || crowd_secure(&load->crowd, arguments->is_insecure) == 0)
-        return 0;
-    note_trouble(load->result, "OpenSSL cannot be used");
-    return -EPROTO;
+    if (arguments->urls[0].is_secure)
+        error = crowd_secure(&load->crowd, arguments->is_insecure);
+    if (!error && arguments->is_deflated)
+        error = crowd_inflate(&load->crowd);
+    if (error)
+        note_trouble(load->result, "OpenSSL or zlib cannot be used");
+    return error;
 }
 
 static int raise_file_limit(struct load *load)
@@ -447,7 +452,7 @@ static int prepare(struct load *load)
     if (error)
         note_trouble(load->result, "cannot watch: %s", strerror(-error));
     if (!error)
-        error = prepare_tls(load);
+        error = prepare_crowd(load);
     if (!error)
         error = raise_file_limit(load);
     if (!error)

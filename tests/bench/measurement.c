@@ -17,7 +17,14 @@ int measurement_init(struct measurement *measurement, const struct processes *se
 {
     measurement->server = server;
     measurement->from_ns = UINT64_MAX;
+    measurement->own_connect_cpu_ns = own_cpu_ns();
     return processes_read_usage(server, &measurement->alone);
+}
+
+int measurement_note_connected(struct measurement *measurement)
+{
+    measurement->own_connect_cpu_ns = own_cpu_ns() - measurement->own_connect_cpu_ns;
+    return processes_read_usage(measurement->server, &measurement->connected);
 }
 
 int measurement_begin(struct measurement *measurement, uint64_t length_ns)

@@ -20,14 +20,19 @@ struct measurement {
     uint64_t length_ns;             /* once it has ended */
     uint64_t deliveries;
     struct latency_histogram latency;
-    uint64_t own_cpu_ns;        /* of this process */
-    struct process_usage alone; /* the server before the first connection */
+    uint64_t own_cpu_ns;            /* of this process */
+    struct process_usage alone;     /* the server before the first connection */
+    struct process_usage connected; /* when all were open */
+    uint64_t own_connect_cpu_ns;    /* of this process until then */
     struct process_usage begin;
     struct process_usage end; /* zeroed if the server was not measured */
 };
 
 /* Prepares a zeroed measurement before anybody connects. 0, or what processes_read_usage says. */
 int measurement_init(struct measurement *measurement, const struct processes *server);
+
+/* All are open. 0, or what processes_read_usage says. */
+int measurement_note_connected(struct measurement *measurement);
 
 /* It begins now, and is to end after `length_ns`; UINT64_MAX: when measurement_end is called. 0, or
  * what processes_read_usage says. */

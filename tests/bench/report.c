@@ -22,6 +22,11 @@ static double deliveries_per_second(const struct load_result *result)
                  (double)measurement->length_ns);
 }
 
+static double handshakes_per_second(const struct load_result *result)
+{
+    return ratio((double)result->opened * (double)CLOCK_SECOND_NS, (double)result->connect_ns);
+}
+
 static bool is_server_measured(const struct load_result *result)
 {
     return result->measurement.end.memory_source;
@@ -52,6 +57,20 @@ static void text_of_check(FILE *file, const struct arguments *arguments,
         fprintf(file, "; %llu messages of others ignored",
                 (unsigned long long)result->total.foreign);
     fputc('\n', file);
+}
+
+static void text_of_handshakes(FILE *file, const struct load_result *result)
+{
+    const struct measurement *measurement = &result->measurement;
+    uint64_t cpu_ns;
+
+    fprintf(file, "handshakes   %.0f a second", handshakes_per_second(result));
+    if (is_server_measured(result) &&
+        process_cpu_between(&measurement->alone, &measurement->connected, &cpu_ns))
+        fprintf(file, ", %.1f us of the server's processor time each",
+                ratio((double)cpu_ns, result->opened) / 1e3);
+    fprintf(file, ", the generator took %.1f %% of a core\n",
+            100 * ratio((double)measurement->own_connect_cpu_ns, (double)result->connect_ns));
 }
 
 static void text_of_server(FILE *file, const struct arguments *arguments,
@@ -102,6 +121,8 @@ void report_text(FILE *file, const struct arguments *arguments, const struct loa
 
     fprintf(file, "connections  %u of %u in %.3f s\n", result->opened,
             arguments_connections(arguments), (double)result->connect_ns / (double)CLOCK_SECOND_NS);
+    if (arguments->is_idle && result->opened == arguments_connections(arguments))
+        text_of_handshakes(file, result);
     if (!arguments->is_idle && measurement->length_ns > 0) {
         fprintf(file, "deliveries   %.0f a second (%llu in %.3f s)\n",
                 deliveries_per_second(result), (unsigned long long)measurement->deliveries,
@@ -164,6 +185,8 @@ static void json_server(FILE *file, const struct load_result *result)
             json_number(file, "cpu_ns_per_delivery",
                         (double)cpu_ns / (double)measurement->deliveries);
     }
+    if (process_cpu_between(&measurement->alone, &measurement->connected, &cpu_ns))
+        json_number(file, "cpu_ns_per_handshake", ratio((double)cpu_ns, result->opened));
     json_number(file, "resident_bytes_alone", (double)measurement->alone.resident_bytes);
     json_number(file, "resident_bytes", (double)measurement->end.resident_bytes);
     if (process_memory_between(&measurement->alone, &measurement->end, &grown))
@@ -177,6 +200,8 @@ void report_json(FILE *file, const struct arguments *arguments, const struct loa
 
     fputc('{', file);
     json_string(file, "url", arguments->urls[0].text);
+    fputc(',', file);
+    json_string(file, "protocol", arguments->protocol->name);
     json_number(file, "urls", arguments->url_count);
     json_number(file, "channels", arguments->channels);
     json_number(file, "clients", arguments->clients);
@@ -186,6 +211,9 @@ void report_json(FILE *file, const struct arguments *arguments, const struct loa
     json_number(file, "size", (double)arguments->size);
     json_number(file, "opened", result->opened);
     json_number(file, "connect_seconds", (double)result->connect_ns / (double)CLOCK_SECOND_NS);
+    json_number(file, "handshakes_per_second", handshakes_per_second(result));
+    json_number(file, "generator_connect_cpu_share",
+                ratio((double)measurement->own_connect_cpu_ns, (double)result->connect_ns));
     json_number(file, "seconds", (double)measurement->length_ns / (double)CLOCK_SECOND_NS);
     json_number(file, "deliveries", (double)measurement->deliveries);
     json_number(file, "deliveries_per_second", deliveries_per_second(result));

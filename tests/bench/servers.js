@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { launchPeer } from "./peers.js";
 
 const START_DEADLINE_MS = 20_000;
 const STOP_DEADLINE_MS = 20_000;
@@ -22,9 +23,9 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
-export function start(core, program, args, stdio) {
+export function start(core, program, args, stdio, more = {}) {
   const line = isPinned ? ["taskset", "-c", String(core), program, ...args] : [program, ...args];
-  const child = spawn(line[0], line.slice(1), { env: environment, stdio });
+  const child = spawn(line[0], line.slice(1), { env: { ...environment, ...more }, stdio });
   running.add(child);
   child.ended = new Promise((resolve, reject) => {
     child.once("error", reject);
@@ -48,7 +49,7 @@ export function listening(child, what = "") {
       resolve(Number(match[1]));
     };
     child.stdout.setEncoding("utf8").on("data", look);
-    child.stderr.setEncoding("utf8").on("data", look);
+    child.stderr?.setEncoding("utf8").on("data", look);
     child.ended.then(
       () => reject(new Error(`the server ended at once: ${text}`)),
       (error) => reject(error),
@@ -80,21 +81,27 @@ export class Programs {
     this.bare = `${build}/tests/bench/bench-bare`;
   }
 
-  // A server is { name, kind: "gateway" | "bare", args, isTls }: the clients of one with isTls come by TLS.
-  #serve(server) {
+  // A server is { name, kind: "gateway" | "bare" | "peer", args, isTls, isDeflated, protocol, path }: the clients of
+  // one with isTls come by TLS, those of one with isDeflated ask for compression. Resolves to { child, port }.
+  async #serve(server) {
+    if (server.kind === "peer") return launchPeer(server);
     const gateway = ["--listen", "127.0.0.1:0", "--admin-listen", "off", "--message-rate", "0"];
     const program = server.kind === "gateway" ? this.gateway : this.bare;
     const args = server.kind === "gateway" ? [...gateway, "--drain-time", "0"] : [];
-    return start(0, program, [...args, ...server.args], ["ignore", "pipe", "pipe"]);
+    return { child: start(0, program, [...args, ...server.args], ["ignore", "pipe", "pipe"]) };
   }
 
   // Puts a load on a server of its own; resolves to the generator's report.
   async measure(server, load) {
-    const child = this.#serve(server);
+    const { child, port: known } = await this.#serve(server);
     try {
-      const port = await listening(child, server.isTls && "tls");
-      const url = server.isTls ? ["--insecure", `wss://127.0.0.1:${port}/`] : [`ws://127.0.0.1:${port}/`];
-      return await generate(this.bench, ["--json", "--quiet", "--pid", String(child.pid), ...load, ...url]);
+      const role = server.isTls && server.kind === "gateway" ? "tls" : "";
+      const port = known ?? (await listening(child, role));
+      const { protocol = "plain", path = "/" } = server;
+      const manner = [...(server.isDeflated ? ["--deflate"] : []), ...(server.isTls ? ["--insecure"] : [])];
+      const url = `${server.isTls ? "wss" : "ws"}://127.0.0.1:${port}${path}`;
+      const pid = ["--pid", String(child.pid)];
+      return await generate(this.bench, ["--json", "--quiet", ...pid, "--protocol", protocol, ...manner, ...load, url]);
     } finally {
       await stop(child);
     }

@@ -23,6 +23,10 @@ export function check(what, isGood) {
   console.log(`  ${isGood ? "ok    " : "FAILED"} ${what}`);
 }
 
+export function note(what) {
+  console.log(`  note   ${what}`);
+}
+
 // For what was measured, and could not be judged.
 export function skip(what) {
   tally.skipped++;
@@ -33,25 +37,33 @@ export function checkMark(mark, reports) {
   const value = mark.value(reports);
   const isKnown = Number.isFinite(value);
   const what = `${mark.name}: ${isKnown ? value.toFixed(value < 10 ? 2 : 0) : "not measured"}`;
-  if (mark.unfit) {
-    skip(`${what}, but ${mark.unfit}`);
-  } else {
-    check(what, isKnown && mark.holds(value));
-  }
+  if (mark.unfit) skip(`${what}, but ${mark.unfit}`);
+  else check(what, isKnown && mark.holds(value));
+  return { name: mark.name, value, holds: isKnown && mark.holds(value), unfit: mark.unfit || undefined };
 }
 
-// The servers take turns, so that what else the machine does meets all of them.
+// The servers take turns, so that what else the machine does meets all of them. `load` may be a function of the
+// server.
 export async function takeTurns(programs, { servers, load, rounds }) {
   const reports = new Map(servers.map((server) => [server, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const server of servers) reports.get(server).push(await programs.measure(server, load));
+    for (const server of servers) {
+      const options = typeof load === "function" ? load(server) : load;
+      reports.get(server).push(await programs.measure(server, options));
+    }
   }
   return reports;
 }
 
+// What other people's servers get wrong is noted, and leaves their row empty; it is no fault of ours.
 export function checkDelivery(reports) {
   for (const [server, list] of reports) {
     const bad = list.find((report) => !report.check.passed || report.status !== 0);
+    if (server.kind === "peer" && bad) {
+      note(`${server.name}: no figures, since ${bad.check.trouble}`);
+      reports.set(server, list.map(() => ({})));
+      continue;
+    }
     check(
       `${server.name}: every message at every client, once and in one order` +
         (bad ? `: ${bad.check.trouble}` : ""),
@@ -72,9 +84,13 @@ export function describePlacement() {
     : "not pinned to cores: fewer than two, or no taskset";
 }
 
-export function describeMachine(placement) {
+export function machine() {
   const list = cpus();
-  console.log(`machine: ${list.length} x ${list[0].model}, ${(totalmem() / 2 ** 30).toFixed(1)} GiB`);
+  return `${list.length} x ${list[0].model}, ${(totalmem() / 2 ** 30).toFixed(1)} GiB`;
+}
+
+export function describeMachine(placement) {
+  console.log(`machine: ${machine()}`);
   console.log(`kernel:  ${release()}`);
   console.log(placement);
 }
@@ -85,8 +101,9 @@ export async function runScenario(programs, scenario) {
   const reports = await takeTurns(programs, scenario);
   checkDelivery(reports);
   for (const line of table(reports, scenario.figures, scenario.reference)) console.log(`  ${line}`);
-  for (const mark of scenario.marks) checkMark(mark, reports);
+  const marks = scenario.marks.map((mark) => checkMark(mark, reports));
   console.log("");
+  return { reports, marks };
 }
 
 export function finish() {

@@ -117,6 +117,21 @@ static void options_are_understood(void **state)
     assert_true(accept_line("--insecure wss://h").is_insecure);
 }
 
+static void protocols_and_extensions_are_understood(void **state)
+{
+    struct arguments arguments = accept_line(URL);
+
+    (void)state;
+    assert_ptr_equal(arguments.protocol, &protocol_plain);
+    assert_false(arguments.is_deflated || arguments.has_records || arguments.is_accept);
+    arguments = accept_line("--protocol mqtt --deflate --filling records --channels 3 " URL);
+    assert_ptr_equal(arguments.protocol, &protocol_mqtt);
+    assert_true(arguments.is_deflated && arguments.has_records);
+    assert_false(accept_line("--filling letters " URL).has_records);
+    arguments = accept_line("--accept -c 7 " URL);
+    assert_true(arguments.is_accept && arguments.is_idle);
+}
+
 static void several_servers_and_channels_are_understood(void **state)
 {
     struct arguments arguments =
@@ -193,6 +208,8 @@ static void values_out_of_range_or_shape_are_refused(void **state)
         {"--channels 100000 --clients 101 ws://h/{channel}", "--channels"},
         {"ws://h:99999", "ws://h:99999"},
         {"--insecure " URL, "--insecure"},
+        {"--protocol smtp " URL, "--protocol: expected plain, json, protobuf"},
+        {"--filling stones " URL, "--filling: expected letters or records"},
     };
 
     (void)state;
@@ -212,6 +229,10 @@ static void contradictions_are_refused(void **state)
         {"--idle -p 1 " URL, "--publishers: cannot go with --idle"},
         {"--idle -s 64 " URL, "--size: cannot go with --idle"},
         {"--warmup 1s --idle " URL, "--warmup: cannot go with --idle"},
+        {"--filling records --idle " URL, "--filling: cannot go with --idle"},
+        {"--accept --idle " URL, "--idle: cannot go with --accept"},
+        {"--accept -d 1s " URL, "--duration: cannot go with --accept"},
+        {"--accept -w 1 " URL, "--window: cannot go with --accept"},
     };
 
     (void)state;
@@ -224,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_stand_where_nothing_is_said),
         cmocka_unit_test(options_are_understood),
+        cmocka_unit_test(protocols_and_extensions_are_understood),
         cmocka_unit_test(several_servers_and_channels_are_understood),
         cmocka_unit_test(limits_of_a_value_are_inside),
         cmocka_unit_test(values_out_of_range_or_shape_are_refused),

@@ -74,6 +74,7 @@ static inline struct arguments small_load(const char *url)
         .size = 64,
         .duration_ns = 1000000000,
         .timeout_ns = 60000000000,
+        .protocol = &protocol_plain,
         .is_quiet = true,
     };
 

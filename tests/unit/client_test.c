@@ -100,7 +100,7 @@ static int listen_anywhere(struct fixture *fixture, char port[8])
 }
 
 /* Connected, and the request is on its way. */
-static int create(void **state)
+static int create_with(void **state, const struct protocol *protocol, bool is_deflated)
 {
     struct fixture *fixture = memory_zeroed(1, sizeof(*fixture));
     struct server_url url;
@@ -111,13 +111,30 @@ static int create(void **state)
     if (listen_anywhere(fixture, port) || server_url_parse(&url, "ws://h", &problem) ||
         crowd_init(&fixture->crowd, &events, fixture, 1000))
         return -1;
-    destination_init(&fixture->destination, &url, 1);
+    destination_init(&fixture->destination, &url, 1, protocol, is_deflated);
+    if (is_deflated && crowd_inflate(&fixture->crowd))
+        return -1;
     if (endpoint_resolve(&fixture->destination.endpoint, "127.0.0.1", port) ||
         client_dial(&fixture->client, &fixture->crowd, &fixture->destination, 0))
         return -1;
     handle_event(fixture);
     fixture->server = accept(fixture->listener, NULL, NULL);
     return fixture->server < 0;
+}
+
+static int create(void **state)
+{
+    return create_with(state, &protocol_plain, false);
+}
+
+static int create_nats(void **state)
+{
+    return create_with(state, &protocol_nats, false);
+}
+
+static int create_deflated(void **state)
+{
+    return create_with(state, &protocol_plain, true);
 }
 
 static int create_open(void **state)
@@ -216,6 +233,8 @@ static void server_that_breaks_the_protocol_is_left(void **state)
         const char *reason;
     } bad[] = {
         {"\x81\x81\0\0\0\0x", 7, "sent a masked frame"},
+        {"\xc1\x01x", 3, "sent a frame with a reserved bit"},
+        {"\xa1\x01x", 3, "sent a frame with a reserved bit"},
         {"\x83\x00", 2, "sent an opcode that RFC 6455 does not know"},
         {"\x81\x7e\x03\xe9", 4, "sent a message larger than any of ours"},
         {"\x89\x7e\x00\x7e", 4, "sent a message larger than any of ours"},
@@ -247,6 +266,83 @@ static void end_without_a_close_frame_is_told(void **state)
     assert_string_equal(fixture->reason, "closed by the server without a close frame");
 }
 
+/* A frame whose payload is shorter than 126 bytes. */
+static void arrive_as_frame(struct fixture *fixture, const char *payload)
+{
+    char frame[128];
+    int size = snprintf(frame + 2, sizeof(frame) - 2, "%s", payload);
+
+    frame[0] = (char)0x82;
+    frame[1] = (char)size;
+    arrive(fixture, frame, 2 + (size_t)size);
+}
+
+static void channel_is_joined_before_the_client_is_open(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ARRIVE(fixture, ANSWER);
+    assert_int_equal(fixture->opened, 0);
+    arrive_as_frame(fixture, "INFO {}\r\nPONG\r\nMSG bench-1 1 2\r\nhi\r\n");
+    assert_int_equal(fixture->opened, 1);
+    assert_string_equal(fixture->last_message, "hi");
+}
+
+static void stream_may_be_cut_anywhere(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char stream[] = "PONG\r\nMSG bench-1 1 5\r\nfirst\r\nPING\r\n"
+                                 "MSG bench-1 1 6\r\nsecond\r\n";
+
+    ARRIVE(fixture, ANSWER);
+    for (size_t i = 0; i + 1 < sizeof(stream); i++)
+        arrive_as_frame(fixture, (const char[]){stream[i], '\0'});
+    assert_int_equal(fixture->messages, 2);
+    assert_string_equal(fixture->last_message, "second");
+    assert_int_equal(fixture->client.unread.size, 0);
+}
+
+static void refusal_of_the_channel_ends_the_client(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ARRIVE(fixture, ANSWER);
+    arrive_as_frame(fixture, "-ERR 'no'\r\n");
+    assert_string_equal(fixture->reason, "refused by the server: -ERR 'no'");
+}
+
+static void what_no_protocol_says_ends_the_client(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ARRIVE(fixture, ANSWER);
+    arrive_as_frame(fixture, "MSG bench-1 1 x\r\n");
+    assert_string_equal(fixture->reason, "sent what its protocol does not know");
+}
+
+#define DEFLATED_ANSWER                                                                            \
+    "HTTP/1.1 101 Switching Protocols\r\n"                                                         \
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"                                       \
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n"
+
+/* The example of RFC 7692 §7.2.3.1, whole and in fragments. */
+static void compressed_messages_are_inflated(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ARRIVE(fixture, DEFLATED_ANSWER);
+    assert_int_equal(fixture->opened, 1);
+    ARRIVE(fixture, "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00");
+    assert_string_equal(fixture->last_message, "Hello");
+    ARRIVE(fixture, "\x81\x02hi");
+    assert_string_equal(fixture->last_message, "hi");
+    ARRIVE(fixture, "\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00");
+    assert_string_equal(fixture->last_message, "Hello");
+    assert_int_equal(fixture->messages, 3);
+    ARRIVE(fixture, "\xc1\x02\xff\xff");
+    assert_string_equal(fixture->reason, "sent a compressed message that cannot be inflated");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, create_open, destroy)
@@ -254,6 +350,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(answer_in_pieces_opens_once_and_frames_may_follow_it,
                                         create, destroy),
         cmocka_unit_test_setup_teardown(refusal_ends_the_client_with_its_reason, create, destroy),
+#define CASE_WITH(setup, name) cmocka_unit_test_setup_teardown(name, setup, destroy)
+        CASE_WITH(create_nats, channel_is_joined_before_the_client_is_open),
+        CASE_WITH(create_nats, stream_may_be_cut_anywhere),
+        CASE_WITH(create_nats, refusal_of_the_channel_ends_the_client),
+        CASE_WITH(create_nats, what_no_protocol_says_ends_the_client),
+        CASE_WITH(create_deflated, compressed_messages_are_inflated),
         CASE(frames_in_pieces_and_fragments_are_whole_messages),
         CASE(pong_counts_only_when_it_was_asked_for),
         CASE(ping_is_answered),

@@ -52,6 +52,8 @@ static void assert_header(const char *bytes, size_t size, const struct frame *ex
     assert_int_equal(frame.opcode, expected->opcode);
     assert_int_equal(frame.is_final, expected->is_final);
     assert_int_equal(frame.is_masked, expected->is_masked);
+    assert_int_equal(frame.is_compressed, expected->is_compressed);
+    assert_int_equal(frame.has_reserved, expected->has_reserved);
     assert_int_equal(frame.header_size, size);
     assert_true(frame.size == expected->size);
 }
@@ -63,6 +65,10 @@ static void header_is_read_once_it_is_complete(void **state)
     assert_header("\x02\x7e\x01\x00", 4, &(struct frame){.opcode = 2, .size = 256});
     assert_header("\x80\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10,
                   &(struct frame){.is_final = true, .size = UINT64_MAX});
+    assert_header("\xc1\x00", 2,
+                  &(struct frame){.opcode = 1, .is_final = true, .is_compressed = true});
+    assert_header("\x92\x00", 2,
+                  &(struct frame){.opcode = 2, .is_final = true, .has_reserved = true});
     assert_header("\x8a\x83", 2,
                   &(struct frame){.opcode = 10, .is_final = true, .is_masked = true, .size = 3});
 }

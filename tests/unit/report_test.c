@@ -20,6 +20,7 @@ static const struct arguments arguments = {
     .publishers = 1,
     .window = 1,
     .size = 64,
+    .protocol = &protocol_plain,
 };
 
 typedef void report_function(FILE *file, const struct arguments *arguments,
@@ -66,6 +67,7 @@ static int create(void **state)
     result->measurement.length_ns = 1000000000;
     result->measurement.deliveries = 1000;
     result->measurement.alone = (struct process_usage){0, 1 << 20, "schedstat", "statm"};
+    result->measurement.connected = (struct process_usage){20000, 2 << 20, "schedstat", "statm"};
     result->measurement.begin = (struct process_usage){1000, 2 << 20, "schedstat", "statm"};
     result->measurement.end = (struct process_usage){51000, 3 << 20, "schedstat", "statm"};
     *state = result;
@@ -86,6 +88,17 @@ static void server_is_reported_by_delivery_and_by_connection(void **state)
     assert_says(report_text, result, "memory       209715 bytes per connection, 3.0 MiB in all");
     assert_says(report_json, result, "\"cpu_ns_per_delivery\":50,");
     assert_says(report_json, result, "\"bytes_per_connection\":209715.2}");
+}
+
+static void handshakes_are_reported_by_their_rate_and_their_cost(void **state)
+{
+    struct load_result *result = *state;
+
+    result->connect_ns = 2000000;
+    result->measurement.own_connect_cpu_ns = 500000;
+    assert_says(report_json, result, "\"handshakes_per_second\":5000,");
+    assert_says(report_json, result, "\"generator_connect_cpu_share\":0.25,");
+    assert_says(report_json, result, "\"cpu_ns_per_handshake\":2000,");
 }
 
 static void server_that_ended_has_no_figures(void **state)
@@ -119,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(server_is_reported_by_delivery_and_by_connection),
+        CASE(handshakes_are_reported_by_their_rate_and_their_cost),
         CASE(server_that_ended_has_no_figures),
         CASE(figures_that_cannot_be_compared_are_left_out),
     };

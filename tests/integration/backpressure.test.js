@@ -98,7 +98,7 @@ onEachBus(BUSES, (Bus) => {
 
     it("gives each of them its turn", async () => {
       const { gateway, publishers } = await flooded({ threads: 1 });
-      const rounds = 15;
+      const rounds = 40;
       const share = (raw) => raw.heard / (rounds * COUNT * ECHO_BYTES);
       const floods = publishers.map((raw) => flood(raw, (round) => round < rounds));
 

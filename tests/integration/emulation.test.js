@@ -109,7 +109,8 @@ describe("a stream", () => {
     const slow = await subscribedRawStream(gateway, "flood");
     slow.socket.pause();
     await until(async () => {
-      for (let i = 0; i < 10; i++) await call(gateway, "publish", { channel: "flood", data: "x".repeat(1000) });
+      const publish = { channel: "flood", data: "x".repeat(1900) };
+      await call(gateway, "batch", { commands: Array(30).fill({ publish }) });
       return (await metric(gateway, "carillon_slow_consumers_total")) > 0;
     }, "the slow one to be noticed");
     slow.socket.resume();
@@ -341,6 +342,7 @@ onEachBus(SHARED_BUSES, (Bus) => {
   it("is spoken to by way of any gateway", async () => {
     const [near, far] = gateways;
     const ann = await StreamClient.connect(near);
+    await ann.isHeardFrom(far);
     const first = await ann.ask({ subscribe: { channel: "both" } }, { at: far });
     assert.ok(first.subscribe);
     for (let i = 0; i < 20; i++) {

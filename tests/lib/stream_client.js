@@ -95,6 +95,15 @@ export class StreamClient {
     return found;
   }
 
+  // Returns once what is posted there comes here: gateways that have just started may not hear each other yet.
+  async isHeardFrom(gateway) {
+    const before = this.nextId();
+    await until(async () => {
+      await this.post({ id: this.nextId(), ping: {} }, { at: gateway });
+      return this.heard.some(({ id }) => id > before);
+    }, "a post to come by way of the other gateway");
+  }
+
   // Ends it without a word, as a page that is closed does.
   destroy() {
     this.#end.abort();

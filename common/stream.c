@@ -307,6 +307,11 @@ void stream_break(struct stream *stream, int error)
         stream->events->ended(stream, error);
 }
 
+static bool is_end_of_turn(ssize_t size, const uv_buf_t *buffer)
+{
+    return size == UV_ENOBUFS && !buffer->base;
+}
+
 /* A read that is not full was the last of this iteration. */
 static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
@@ -316,7 +321,7 @@ static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
         loop_of(stream)->reading = NULL;
     if (size > 0) {
         receive(stream, (unsigned char *)buffer->base, (size_t)size);
-    } else if (size < 0 && buffer->base) {
+    } else if (size < 0 && !is_end_of_turn(size, buffer)) {
         stream_stop(stream);
         if (size != UV_ENOBUFS)
             stream_break(stream, (int)size);

@@ -500,6 +500,25 @@ static void stop_in_the_read_event_takes_effect_at_once(void **state)
     RUN_UNTIL(subject->received.size == (size_t)sent);
 }
 
+/* libuv knows from the poll that nothing follows, and tells so without another read. */
+static void end_that_comes_with_the_last_bytes_is_told(void **state)
+{
+    (void)state;
+    struct buffer taken = {0};
+
+    assert_int_equal(stream_start(&subject->stream), 0);
+    assert_int_equal(stream_shutdown(&subject->stream), 0);
+    RUN_UNTIL(take(peer, &taken, SIZE_MAX));
+    assert_int_equal(send(peer, "bye", 3, 0), 3);
+    close(peer);
+    peer = -1;
+    RUN_UNTIL(subject->counts[ENDED] > 0);
+    assert_int_equal(subject->counts[ENDED], 1);
+    assert_int_equal(subject->end_error, UV_EOF);
+    assert_int_equal(subject->received.size, 3);
+    buffer_deinit(&taken);
+}
+
 /* The kernel's read buffer of a stream large enough for more than one turn. */
 static void make_wide(struct stream *stream)
 {
@@ -571,6 +590,7 @@ int main(void)
         OVER_BOTH(close_forgets_a_shutdown_that_waits),
         OVER_BOTH(stopped_stream_reads_nothing_and_the_peer_feels_it),
         OVER_BOTH(stop_in_the_read_event_takes_effect_at_once),
+        OVER_BOTH(end_that_comes_with_the_last_bytes_is_told),
         OVER_TCP(stream_with_much_to_read_lets_others_read_between),
     };
 

@@ -7,6 +7,38 @@
 
 #include "common/memory.h"
 
+#define HELD_LIMIT 80 /* inboxes; for more, a thread does not wait to wake them */
+
+/* Whom a thread is to wake. It found their queues empty, so that nobody else wakes them. */
+struct held_wakeups {
+    bool is_holding;
+    unsigned count;
+    struct inbox *inboxes[HELD_LIMIT];
+};
+
+static _Thread_local struct held_wakeups held;
+
+void inbox_hold_wakeups(void)
+{
+    held.is_holding = true;
+}
+
+void inbox_send_wakeups(void)
+{
+    for (unsigned i = 0; i < held.count; i++)
+        uv_async_send(&held.inboxes[i]->wakeup);
+    held.count = 0;
+    held.is_holding = false;
+}
+
+static void wake(struct inbox *inbox)
+{
+    if (held.is_holding && held.count < HELD_LIMIT)
+        held.inboxes[held.count++] = inbox;
+    else
+        uv_async_send(&inbox->wakeup);
+}
+
 static void on_wakeup(uv_async_t *handle)
 {
     inbox_drain(container_of(handle, struct inbox, wakeup));
@@ -29,7 +61,7 @@ void inbox_post(struct inbox *inbox, struct inbox_item *item)
     } while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, item,
                                                     memory_order_release, memory_order_relaxed));
     if (!newest)
-        uv_async_send(&inbox->wakeup);
+        wake(inbox);
 }
 
 void inbox_drain(struct inbox *inbox)

@@ -10,6 +10,7 @@
 #define COMMON_INBOX_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <uv.h>
 
 struct inbox_item {
@@ -35,6 +36,14 @@ void inbox_post(struct inbox *inbox, struct inbox_item *item);
 /* Receives what is in the queue now. Only on the inbox's loop, and not from `receive`, which would
  * see newer items before older ones. */
 void inbox_drain(struct inbox *inbox);
+
+/*
+ * From hold to send, what this thread posts wakes nobody: whom it concerns is woken by the second
+ * call, once. So a receiver with whom we share a processor does not begin with the first of many
+ * items; those of other threads wait with ours. For loops (wakeups.h).
+ */
+void inbox_hold_wakeups(void);
+void inbox_send_wakeups(void);
 
 /* Closes the wake-up handle. Nobody may post any more; what is left must have been drained. The
  * inbox's memory must stay until the loop has run once more. */

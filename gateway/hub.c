@@ -439,6 +439,8 @@ int hub_init(struct hub *hub, struct loop *loop, uint64_t max_channels, struct s
 
     if (!error)
         error = inbox_init(&hub->inbox, &loop->uv, receive);
+    if (!error)
+        error = wakeups_start(&hub->wakeups, &loop->uv);
     return error ? error : lag_meter_start(&hub->lag_meter, &loop->uv);
 }
 
@@ -459,6 +461,7 @@ void hub_close(struct hub *hub)
     inbox_drain(&hub->inbox);
     loop_cancel(hub->loop, &hub->patience);
     inbox_close(&hub->inbox);
+    wakeups_stop(&hub->wakeups);
     lag_meter_stop(&hub->lag_meter);
 }
 

@@ -17,6 +17,7 @@
 #define GATEWAY_HUB_H
 
 #include "common/tls_keeper.h"
+#include "common/wakeups.h"
 #include "gateway/asks.h"
 #include "gateway/backend.h"
 #include "gateway/bus.h"
@@ -32,6 +33,7 @@
 struct hub {
     struct loop *loop;
     struct inbox inbox;
+    struct wakeups wakeups;
     struct bus *bus; /* NULL once it is being closed; the hub answers what is asked of it then */
     struct backend *backend;    /* the application's; NULL: there is none, or not any more */
     struct lag_meter lag_meter; /* of the main loop */

@@ -124,6 +124,7 @@ static void stop(struct worker *worker)
         end_survey(worker);
     uv_close((uv_handle_t *)&worker->survey_turn, NULL);
     lag_meter_stop(&worker->lag_meter);
+    wakeups_stop(&worker->wakeups);
     uv_close((uv_handle_t *)&worker->after_poll, NULL);
     uv_close((uv_handle_t *)&worker->busy, NULL);
     uv_close((uv_handle_t *)&worker->due, NULL);
@@ -320,6 +321,7 @@ static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
+    wakeups_send(&worker->wakeups);
     worker->connections.sessions.recents.now_ms = loop_now_ms(&worker->loop);
     worker->connections.sessions.recents.reach_bytes =
         worker->connections.sessions.settings->config.send_queue_limit;
@@ -434,6 +436,8 @@ int worker_start(struct worker **out, unsigned index, const struct worker_means 
     if (!error)
         error = lag_meter_start(&worker->lag_meter, &worker->loop.uv);
     if (!error)
+        error = wakeups_start(&worker->wakeups, &worker->loop.uv);
+    if (!error)
         error = uv_check_init(&worker->loop.uv, &worker->after_poll);
     if (!error)
         error = uv_check_start(&worker->after_poll, on_after_poll);
@@ -462,6 +466,7 @@ void worker_signal(struct worker *worker, enum command_kind kind)
 
 void worker_join(struct worker *worker)
 {
+    inbox_send_wakeups(); /* amid an iteration, whose end would wait for theirs */
     uv_thread_join(&worker->thread);
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/lag_meter.h"
 #include "common/listener.h"
+#include "common/wakeups.h"
 #include "gateway/command.h"
 #include "gateway/connection.h"
 #include "gateway/survey.h"
@@ -19,6 +20,7 @@ struct worker {
     struct inbox *hub;
     struct listener listener; /* where its socket is */
     struct listener tls_listener;
+    struct wakeups wakeups;
     uv_check_t after_poll;
     uv_idle_t busy; /* keeps the loop from waiting while handshakes do */
     uv_timer_t due; /* for the first channel that gathers more than a tick */

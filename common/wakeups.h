@@ -1,0 +1,28 @@
+/*
+ * What a loop posts to the inboxes of other loops while it reads, they are woken for when it has
+ * read all: a burst of messages then stays one batch, and so one tick and one send for each
+ * subscriber. A thread that is woken by the first of them would serve it alone, wherever it runs on
+ * the same processor.
+ *
+ * Part of its loop, and of the thread that runs it.
+ */
+#ifndef COMMON_WAKEUPS_H
+#define COMMON_WAKEUPS_H
+
+#include <uv.h>
+
+struct wakeups {
+    uv_prepare_t before_poll;
+    uv_check_t after_poll;
+};
+
+/* Keeps no loop alive. 0 or a libuv error. */
+int wakeups_start(struct wakeups *wakeups, uv_loop_t *loop);
+
+/* Sends those that are held now: for a loop that has long work to do after its poll. */
+void wakeups_send(struct wakeups *wakeups);
+
+/* Sends those that are held, and closes the handles. */
+void wakeups_stop(struct wakeups *wakeups);
+
+#endif

@@ -19,6 +19,7 @@ int loop_init(struct loop *loop)
         return error;
     loop->tls = NULL;
     loop->gather = NULL;
+    loop->gather_turn = 1;
     loop->reading = NULL;
     error = wheel_init(&loop->wheel, &loop->uv, on_deadline);
     if (error)

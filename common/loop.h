@@ -29,6 +29,7 @@ struct loop {
     struct wheel wheel;
     struct loop_tls *tls;         /* NULL until a stream has TLS */
     struct stream_gather *gather; /* NULL: each write goes at once */
+    uint16_t gather_turn;         /* each time that one is sent is another turn; never 0 */
     const struct stream *reading; /* the stream whose turn to read is not over; only compared */
     unsigned reads_left;          /* in that turn */
     unsigned char read_buffer[LOOP_READ_BUFFER_BYTES];

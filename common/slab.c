@@ -12,6 +12,8 @@
 
 #include "common/memory.h"
 
+#define SLAB_LINE_BYTES 64 /* of the cache: objects with an alignment up to that have it */
+
 /* What malloc puts beside a page: so the next one lies right behind it, without a gap. */
 #define MALLOC_BYTES 64
 
@@ -35,7 +37,7 @@ struct slab_page {
     struct free_object *free;
     uint32_t used;
     uint32_t fresh; /* index of the first object that was never taken */
-    alignas(max_align_t) unsigned char objects[];
+    alignas(SLAB_LINE_BYTES) unsigned char objects[];
 };
 
 static struct slab_page *page_of(void *object)

@@ -19,7 +19,7 @@ struct slab {
 };
 
 /* `object_size`: at most a fourth of SLAB_PAGE_BYTES, and a multiple of the object's alignment, as
- * sizeof is. */
+ * sizeof is; the alignment is at most 64. */
 #define SLAB_PAGE_BYTES ((size_t)16 * 1024)
 
 void slab_init(struct slab *slab, size_t object_size);

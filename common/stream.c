@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -35,16 +36,16 @@ static struct stream *stream_of(uv_handle_t *handle)
 }
 
 /* What was gathered goes before whatever is asked of the stream now. */
-static void settle(const struct stream *stream)
+void stream_settle(const struct stream *stream)
 {
-    if (stream->is_gathered)
+    if (stream->gather_turn != 0 && stream_is_gathered(stream, loop_of(stream)))
         stream_gather_send(loop_of(stream)->gather);
 }
 
 /* There is TLS, and not the kernel's. */
 static bool encrypts(const struct stream *stream)
 {
-    return stream->tls && !stream_is_offloaded(stream);
+    return stream->is_secure && !stream_is_offloaded(stream);
 }
 
 static void forget_queue(struct stream *stream)
@@ -126,22 +127,26 @@ static int send_if_first(struct stream *stream)
     return error;
 }
 
-ssize_t stream_send(struct stream *stream, const void *data, size_t size)
+/* Not by send(), in which a thread may be cancelled: ours are not, and to say so costs send() more
+ * instructions than the rest of a delivery here. */
+ssize_t stream_send_now(int fd, const void *data, size_t size)
 {
     ssize_t taken;
-    uv_os_fd_t fd;
-    int error = uv_fileno(&stream->uv.handle, &fd);
 
-    if (error)
-        return error;
-    if (stream->uv.stream.connect_req) /* as uv_try_write asks; a send would eat connect's error */
-        return 0;
     do {
-        taken = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        taken = syscall(SYS_sendto, fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
     } while (taken < 0 && errno == EINTR);
     if (taken >= 0)
         return taken;
     return errno == EAGAIN ? 0 : uv_translate_sys_error(errno);
+}
+
+/* What is written while it connects waits; a send would eat connect's error. */
+ssize_t stream_send(struct stream *stream, const void *data, size_t size)
+{
+    if (stream->is_ready)
+        return stream_send_now(stream->fd, data, size);
+    return stream->uv.stream.connect_req ? 0 : UV_EBADF;
 }
 
 int stream_fly(struct stream *stream)
@@ -154,12 +159,13 @@ int stream_fly(struct stream *stream)
  */
 static ssize_t try_write(struct stream *stream, const void *data, size_t size)
 {
-    settle(stream);
+    stream_settle(stream);
     if (stream->is_ended)
         return UV_EPIPE;
     if (stream->queue)
         return stream->queue->is_last ? UV_EPIPE : 0;
-    return stream->tls ? stream_tls_write(stream, data, size) : stream_send(stream, data, size);
+    return stream->is_secure ? stream_tls_write(stream, data, size)
+                             : stream_send(stream, data, size);
 }
 
 int stream_write(struct stream *stream, struct block *block, size_t offset)
@@ -179,33 +185,31 @@ int stream_write(struct stream *stream, struct block *block, size_t offset)
     return send_if_first(stream);
 }
 
-static bool gather(struct stream *stream, struct block *block, size_t offset)
+static bool gather(struct stream *stream, struct loop *loop, struct block *block, size_t offset)
 {
-    return stream->tls ? stream_tls_gather(stream, block, offset)
-                       : stream_gather_add(loop_of(stream)->gather, stream, block, offset);
+    return stream->is_secure ? stream_tls_gather(stream, block, offset)
+                             : stream_gather_add(loop->gather, stream, block, offset);
 }
 
-int stream_write_gathered(struct stream *stream, struct block *block, size_t offset)
+int stream_write_gathered(struct stream *stream, struct loop *loop, struct block *block,
+                          size_t offset)
 {
-    assert(!stream_is_closing(stream));
-    settle(stream);
+    assert(!stream_is_closing(stream) && loop == loop_of(stream));
+    if (stream_is_gathered(stream, loop))
+        stream_gather_send(loop->gather);
 
-    bool may_wait = !stream->is_ended && !stream->queue && offset < block->size &&
-                    !stream->uv.stream.connect_req && uv_is_writable(&stream->uv.stream);
+    bool may_wait = stream->is_ready && !stream->is_ended && !stream->queue && offset < block->size;
 
-    if (!may_wait || !gather(stream, block, offset))
+    if (!may_wait || !gather(stream, loop, block, offset))
         return stream_write(stream, block, offset);
-    stream->is_gathered = true;
+    stream->gather_turn = loop->gather_turn;
     stream->written_bytes += block->size - offset;
     return 0;
 }
 
-void stream_gathered_sent(struct stream *stream, struct block *block, size_t offset, size_t taken)
+void stream_gathered_left(struct stream *stream, struct block *block, size_t offset, size_t taken)
 {
-    stream->is_gathered = false;
     offset += taken;
-    if (offset == block->size)
-        return;
     stream_queue_append(queue_of(stream), block, offset);
     stream->queue->has_begun |= taken > 0;
 
@@ -234,7 +238,7 @@ int stream_write_bytes(struct stream *stream, const void *data, size_t size)
 
 size_t stream_queued_bytes(const struct stream *stream)
 {
-    settle(stream);
+    stream_settle(stream);
     if (!stream->queue)
         return 0;
 
@@ -248,7 +252,7 @@ size_t stream_queued_bytes(const struct stream *stream)
 
 void stream_drop_queued(struct stream *stream)
 {
-    settle(stream);
+    stream_settle(stream);
     if (stream->queue)
         stream->written_bytes -= stream_queue_drop_waiting(stream->queue);
 }
@@ -346,8 +350,9 @@ int stream_init(struct stream *stream, struct loop *loop, bool is_unix,
     stream->queue = NULL;
     stream->tls = NULL;
     stream->written_bytes = 0;
-    stream->is_gathered = false;
-    stream->is_ended = false;
+    stream->fd = -1;
+    stream->gather_turn = 0;
+    stream->is_ready = stream->is_ended = stream->is_secure = false;
     return is_unix ? uv_pipe_init(&loop->uv, &stream->uv.pipe, 0)
                    : uv_tcp_init(&loop->uv, &stream->uv.tcp);
 }
@@ -363,6 +368,8 @@ int stream_accept(struct stream *stream, struct loop *loop, int socket,
         close(socket);
         return error;
     }
+    stream->fd = socket;
+    stream->is_ready = true;
     return uv_tcp_nodelay(&stream->uv.tcp, 1);
 }
 
@@ -373,6 +380,7 @@ static void on_connected(uv_connect_t *request, int error)
     memory_free(request);
     if (stream_is_closing(stream))
         return;
+    stream->is_ready = !error && uv_fileno(&stream->uv.handle, &stream->fd) == 0;
     if (stream->tls && !error)
         stream_tls_start(stream);
     else
@@ -475,7 +483,7 @@ static int send_end(struct stream *stream)
 
 int stream_shutdown(struct stream *stream)
 {
-    settle(stream);
+    stream_settle(stream);
     if (!stream->queue)
         return send_end(stream);
     /* libuv waits for the write that it holds, and would refuse what is queued behind that. */
@@ -492,7 +500,7 @@ void stream_close(struct stream *stream)
 {
     if (stream_is_closing(stream))
         return;
-    settle(stream);
+    stream_settle(stream);
     if (stream->tls && !stream->queue)
         stream_tls_end(stream); /* which needs a moment's luck with the kernel's buffer */
     uv_close(&stream->uv.handle, on_closed);

@@ -51,20 +51,27 @@ struct stream_events {
     void (*closed)(struct stream *stream);
 };
 
+/* What a write touches stands first, STREAM_HOT_BYTES together: in a broadcast the kernel has
+ * driven it out of the cache each time, and a second line of the cache would be a second wait. */
 struct stream {
+    struct stream_queue *queue; /* NULL while the kernel takes everything */
+    uint64_t written_bytes;     /* ever, queued ones included and dropped ones not; plain ones */
+    int fd;                     /* while it is ready */
+    uint16_t gather_turn;       /* in which a write of it was gathered last; 0: in none */
+    bool is_ready : 1;          /* connected */
+    bool is_ended : 1;          /* FIN was sent */
+    bool is_secure : 1;         /* there is TLS */
+    struct stream_tls *tls;     /* NULL: plain */
+    const struct stream_events *events;
     union {
         uv_handle_t handle;
         uv_stream_t stream;
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } uv;
-    const struct stream_events *events;
-    struct stream_queue *queue; /* NULL while the kernel takes everything */
-    struct stream_tls *tls;     /* NULL: plain */
-    uint64_t written_bytes;     /* ever, queued ones included and dropped ones not; plain ones */
-    bool is_gathered;           /* a write waits for the end of the loop's gather */
-    bool is_ended;              /* FIN was sent */
 };
+
+#define STREAM_HOT_BYTES offsetof(struct stream, tls)
 
 /* How far the peer was at some moment with what was written to it. */
 struct stream_mark {
@@ -130,14 +137,28 @@ void stream_read_once(struct stream *stream, size_t limit_bytes);
 int stream_write(struct stream *stream, struct block *block, size_t offset);
 
 /* The same, but what goes out may wait for the end of a gather (stream_gather.h), if there is one;
- * then an error comes as the `ended` event, like that of any write that was queued. */
-int stream_write_gathered(struct stream *stream, struct block *block, size_t offset);
+ * then an error comes as the `ended` event, like that of any write that was queued. `loop` is the
+ * stream's. */
+int stream_write_gathered(struct stream *stream, struct loop *loop, struct block *block,
+                          size_t offset);
 
 /* The same for few bytes that are in no block; what the kernel does not take is copied. */
 int stream_write_bytes(struct stream *stream, const void *data, size_t size);
 
 /* Bytes that wait for the kernel. */
 size_t stream_queued_bytes(const struct stream *stream);
+
+/* A write of it waits for the end of the gather. */
+static inline bool stream_is_gathered(const struct stream *stream, const struct loop *loop)
+{
+    return stream->gather_turn == loop->gather_turn;
+}
+
+/* Nothing waits for the kernel, nor for the end of the gather of `loop`, which is the stream's. */
+static inline bool stream_is_idle(const struct stream *stream, const struct loop *loop)
+{
+    return !stream->queue && !stream_is_gathered(stream, loop);
+}
 
 /* Bytes that the kernel has taken since the stream began. */
 uint64_t stream_sent_bytes(const struct stream *stream);

@@ -31,6 +31,7 @@ struct gathered {
 };
 
 struct stream_gather {
+    struct loop *loop;
     struct send_ring *ring; /* NULL once it failed */
     struct gather_stats *stats;
     enum gather_mode mode;
@@ -55,6 +56,7 @@ int stream_gather_create(struct loop *loop, enum gather_mode mode, struct gather
     if (error)
         return error;
     loop->gather = memory_zeroed(1, sizeof(*loop->gather));
+    loop->gather->loop = loop;
     loop->gather->ring = ring;
     loop->gather->mode = mode;
     loop->gather->stats = stats;
@@ -118,27 +120,23 @@ struct buffer *stream_gather_room(struct stream_gather *gather)
 void stream_gather_add_encrypted(struct stream_gather *gather, struct stream *stream, size_t offset,
                                  size_t plain)
 {
-    uv_os_fd_t fd = -1;
-
-    (void)uv_fileno(&stream->uv.handle, &fd); /* without one the send fails, as it should */
     gather->writes[gather->count] = (struct gathered){stream, NULL, offset, plain};
     /* Where the bytes are is known when no more join them. */
-    gather->sends[gather->count] = (struct ring_send){.fd = fd, .size = gather->room.size - offset};
+    gather->sends[gather->count] =
+        (struct ring_send){.fd = stream->fd, .size = gather->room.size - offset};
     gather->count++;
 }
 
 bool stream_gather_add(struct stream_gather *gather, struct stream *stream, struct block *block,
                        size_t offset)
 {
-    uv_os_fd_t fd;
-
-    if (!has_place(gather) || uv_fileno(&stream->uv.handle, &fd))
+    if (!has_place(gather))
         return false;
     if (gather->count == 0 || gather->writes[gather->count - 1].block != block)
         block_ref(block);
     gather->writes[gather->count] = (struct gathered){stream, block, offset, 0};
-    gather->sends[gather->count] =
-        (struct ring_send){.fd = fd, .data = block->data + offset, .size = block->size - offset};
+    gather->sends[gather->count] = (struct ring_send){
+        .fd = stream->fd, .data = block->data + offset, .size = block->size - offset};
     gather->count++;
     return true;
 }
@@ -147,7 +145,7 @@ static void send_each(struct stream_gather *gather)
 {
     for (unsigned i = 0; i < gather->count; i++) {
         struct ring_send *send = &gather->sends[i];
-        ssize_t taken = stream_send(gather->writes[i].stream, send->data, send->size);
+        ssize_t taken = stream_send_now(send->fd, send->data, send->size);
 
         send->taken = taken > 0 ? (size_t)taken : 0;
     }
@@ -209,12 +207,20 @@ static void find_encrypted(struct stream_gather *gather)
     }
 }
 
-static void settle(const struct gathered *write, const struct ring_send *send)
+/* From now on no stream has a write here: none has to be touched for that. */
+static void begin_turn(struct loop *loop)
+{
+    loop->gather_turn++;
+    if (loop->gather_turn == 0) /* no turn, to a stream */
+        loop->gather_turn = 1;
+}
+
+static void leave(const struct gathered *write, const struct ring_send *send)
 {
     if (write->block)
-        stream_gathered_sent(write->stream, write->block, write->offset, send->taken);
+        stream_gathered_left(write->stream, write->block, write->offset, send->taken);
     else
-        stream_tls_gathered_sent(write->stream, send->data, send->size, write->plain, send->taken);
+        stream_tls_gathered_left(write->stream, send->data, send->size, write->plain, send->taken);
 }
 
 void stream_gather_send(struct stream_gather *gather)
@@ -229,10 +235,12 @@ void stream_gather_send(struct stream_gather *gather)
     else
         send_as_it_pays(gather);
     gather->count = 0;
+    begin_turn(gather->loop);
     for (unsigned i = 0; i < count; i++) {
         const struct gathered *write = &gather->writes[i];
 
-        settle(write, &gather->sends[i]);
+        if (gather->sends[i].taken < gather->sends[i].size)
+            leave(write, &gather->sends[i]);
         if (i + 1 == count || gather->writes[i + 1].block != write->block)
             block_unref(write->block);
     }

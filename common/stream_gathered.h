@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "common/block.h"
 #include "common/buffer.h"
@@ -11,9 +12,14 @@
 
 /* stream.c */
 
-/* The gathered write of a stream has been sent, as far as the kernel took it. Tells nobody
- * anything. */
-void stream_gathered_sent(struct stream *stream, struct block *block, size_t offset, size_t taken);
+/* Sends what is gathered, if something of this stream's is. */
+void stream_settle(const struct stream *stream);
+
+/* Bytes that the kernel takes of a socket's now: 0 when it is full. */
+ssize_t stream_send_now(int fd, const void *data, size_t size);
+
+/* Of the gathered write of a stream the kernel has not taken all. Tells nobody anything. */
+void stream_gathered_left(struct stream *stream, struct block *block, size_t offset, size_t taken);
 
 /* stream_gather.c */
 

@@ -41,8 +41,7 @@ static uint64_t acknowledged_bytes(const struct stream *stream)
 
 void stream_set_mark(const struct stream *stream, struct stream_mark *mark)
 {
-    if (stream->is_gathered)
-        stream_gather_send(((struct loop *)stream->uv.handle.loop)->gather);
+    stream_settle(stream);
 
     uint64_t lacking = unacknowledged_bytes(stream);
 

@@ -86,6 +86,7 @@ void stream_secure(struct stream *stream, struct tls_context *context, const cha
 {
     assert(!stream->tls);
     stream->tls = memory_zeroed(1, sizeof(*stream->tls));
+    stream->is_secure = true;
     stream->tls->session = tls_session_create(context, host);
 
     uv_os_fd_t fd;
@@ -106,6 +107,7 @@ void stream_tls_destroy(struct stream *stream)
     if (!tls)
         return;
     stream->tls = NULL;
+    stream->is_secure = false;
     if (tls->room_wait)
         loop_cancel(loop_of(stream), &tls->room_wait->waiter);
     memory_free(tls->room_wait);
@@ -137,6 +139,7 @@ void stream_adopt_tls(struct stream *stream, struct tls_session *session)
 {
     assert(!stream->tls);
     stream->tls = memory_zeroed(1, sizeof(*stream->tls));
+    stream->is_secure = true;
     stream->tls->session = session;
     stream->tls->state = TLS_OPEN;
 }
@@ -174,8 +177,7 @@ static int send_encrypted(struct stream *stream, size_t plain)
     encrypted->size = 0;
     if (size == 0)
         return 0;
-    if (stream->is_gathered)
-        stream_gather_send(loop_of(stream)->gather); /* it was encrypted before */
+    stream_settle(stream); /* what was encrypted before */
     tls->sent_bytes += size;
     if (stream->queue) {
         if (tls->extra.size + size > EXTRA_LIMIT)
@@ -242,12 +244,9 @@ bool stream_tls_gather(struct stream *stream, struct block *block, size_t offset
     return true;
 }
 
-void stream_tls_gathered_sent(struct stream *stream, const unsigned char *data, size_t size,
+void stream_tls_gathered_left(struct stream *stream, const unsigned char *data, size_t size,
                               size_t plain, size_t taken)
 {
-    stream->is_gathered = false;
-    if (taken == size)
-        return;
     set_flight(stream->tls, data + taken, size - taken, plain);
 
     int error = stream_fly(stream);

@@ -44,8 +44,8 @@ ssize_t stream_tls_write(struct stream *stream, const void *data, size_t size);
  * being gathered, or nothing so long. */
 bool stream_tls_gather(struct stream *stream, struct block *block, size_t offset);
 
-/* What was gathered encrypted has been sent, as far as the kernel took it. */
-void stream_tls_gathered_sent(struct stream *stream, const unsigned char *data, size_t size,
+/* Of what was gathered encrypted the kernel has not taken all. */
+void stream_tls_gathered_left(struct stream *stream, const unsigned char *data, size_t size,
                               size_t plain, size_t taken);
 
 /* Encrypts the next of what waits, for a write of one buffer. 0 or UV_EPROTO. */

@@ -1,7 +1,7 @@
 /*
  * Subscribers stand in a dense array for each wire format: a flush walks it from the end, so that a
- * subscriber that fails may leave in the middle of the walk (the last one, already served, takes
- * its place), and so does leaving at any other time, in O(1).
+ * subscriber that fails may leave in the middle of the walk (the last one takes its place, and is
+ * not forgotten by that), and so does leaving at any other time, in O(1).
  *
  * A tick block that outgrows CHANNEL_TICK_BYTES is flushed before its time, which bounds both the
  * memory of a busy channel and the step by which a slow socket's queue can grow.
@@ -13,10 +13,16 @@
 
 #include "common/memory.h"
 
-#define FIRST_BYTES 2048 /* of a tick block, which grows */
+#define FIRST_BYTES       2048 /* of a tick block, which grows */
+#define DELIVERED_AT_ONCE 64
+
+struct subscriber {
+    void *receiver;
+    struct subscription *subscription;
+};
 
 struct group {
-    struct subscription **subscribers;
+    struct subscriber *subscribers;
     uint32_t count;
     uint32_t capacity;
     struct block *tick; /* NULL while empty */
@@ -75,7 +81,7 @@ void channel_each(struct channel *channel,
 {
     for (size_t at = 0; at < channel->group_count; at++) {
         for (uint32_t i = channel->groups[at].count; i-- > 0;)
-            visit(channel->groups[at].subscribers[i], context);
+            visit(channel->groups[at].subscribers[i].subscription, context);
     }
 }
 
@@ -123,26 +129,33 @@ static struct group *find_or_add_group(struct channel *channel, uint8_t wire)
     return group;
 }
 
-static void add(struct channel *channel, struct subscription *subscription, uint8_t wire)
+static void add(struct channel *channel, struct subscriber subscriber, uint8_t wire)
 {
+    struct subscription *subscription = subscriber.subscription;
     struct group *group = find_or_add_group(channel, wire);
 
     if (group->count == group->capacity) {
         group->capacity = group->capacity ? group->capacity * 2 : 2;
         group->subscribers =
-            memory_resize(group->subscribers, group->capacity * sizeof(struct subscription *));
+            memory_resize(group->subscribers, group->capacity * sizeof(struct subscriber));
     }
     subscription->channel = channel;
     subscription->index = group->count;
     subscription->wire = wire;
-    group->subscribers[group->count++] = subscription;
+    group->subscribers[group->count++] = subscriber;
 }
 
-void channel_join(struct channel *channel, struct subscription *subscription, uint8_t wire)
+void channel_join(struct channel *channel, struct subscription *subscription, void *receiver,
+                  uint8_t wire)
 {
     assert(!subscription->channel);
     channel_flush(channel);
-    add(channel, subscription, wire);
+    add(channel, (struct subscriber){receiver, subscription}, wire);
+}
+
+static struct subscriber subscriber_of(const struct subscription *subscription)
+{
+    return find_group(subscription->channel, subscription->wire)->subscribers[subscription->index];
 }
 
 void channel_change_wire(struct subscription *subscription, uint8_t wire)
@@ -150,22 +163,25 @@ void channel_change_wire(struct subscription *subscription, uint8_t wire)
     struct channel *channel = subscription->channel;
 
     channel_flush(channel);
+
+    struct subscriber subscriber = subscriber_of(subscription);
+
     channel_leave(subscription);
-    add(channel, subscription, wire);
+    add(channel, subscriber, wire);
 }
 
 void channel_leave(struct subscription *subscription)
 {
     struct group *group = find_group(subscription->channel, subscription->wire);
-    struct subscription *last = group->subscribers[--group->count];
+    struct subscriber last = group->subscribers[--group->count];
 
     group->subscribers[subscription->index] = last;
-    last->index = subscription->index;
+    last.subscription->index = subscription->index;
     subscription->channel = NULL;
     if (group->capacity > 16 && group->count < group->capacity / 4) {
         group->capacity /= 2;
         group->subscribers =
-            memory_resize(group->subscribers, group->capacity * sizeof(struct subscription *));
+            memory_resize(group->subscribers, group->capacity * sizeof(struct subscriber));
     }
 }
 
@@ -225,6 +241,23 @@ void channel_append(struct channel *channel, struct message *message)
         list_append(channel->dirty, &channel->dirty_link);
 }
 
+/* From the end, some at a time: whoever leaves amid that is replaced by one that is served, or
+ * among those that are being served. */
+static void deliver(const struct channel *channel, const struct group *group, struct block *tick,
+                    size_t messages)
+{
+    void *receivers[DELIVERED_AT_ONCE];
+    uint32_t left = group->count;
+
+    while (left > 0) {
+        uint32_t count = left < DELIVERED_AT_ONCE ? left : DELIVERED_AT_ONCE;
+
+        for (uint32_t i = 0; i < count; i++)
+            receivers[i] = group->subscribers[--left].receiver;
+        channel->sink->deliver(channel->sink->context, receivers, count, tick, messages);
+    }
+}
+
 static void flush_group(struct channel *channel, struct group *group)
 {
     struct block *tick = group->tick;
@@ -237,8 +270,7 @@ static void flush_group(struct channel *channel, struct group *group)
     group->tick = NULL;
     group->messages = 0;
     group->has_publication = false;
-    for (uint32_t i = group->count; i-- > 0;)
-        channel->sink->deliver(group->subscribers[i], tick, messages);
+    deliver(channel, group, tick, messages);
     block_unref(tick);
 }
 
@@ -249,9 +281,9 @@ static void move_on(struct channel *channel, size_t at)
 
     channel->groups[at].must_move = false;
     while (channel->groups[at].count > 0) {
-        struct subscription *last = channel->groups[at].subscribers[channel->groups[at].count - 1];
+        struct subscriber last = channel->groups[at].subscribers[channel->groups[at].count - 1];
 
-        channel_leave(last);
+        channel_leave(last.subscription);
         add(channel, last, next); /* may move the groups */
     }
 }

@@ -40,14 +40,16 @@ struct wire_traits {
 };
 
 struct channel_sink {
-    void *context; /* for encode */
+    void *context; /* for encode and deliver */
     struct wire_traits (*traits)(uint8_t wire);
     /* Appends the message as frames of the wire to a block (which may move) and returns it. `base`
      * is the message before it, where the wire's traits say that it is needed; else NULL. */
     struct block *(*encode)(void *context, uint8_t wire, struct block *block,
                             const struct message *message, const struct message *base);
-    /* Sends a block of frames to one subscriber. It may unsubscribe itself, and no other. */
-    void (*deliver)(struct subscription *subscription, struct block *frames, size_t messages);
+    /* Sends a block of frames to each of these receivers. One that is being served may unsubscribe
+     * itself, and no other. */
+    void (*deliver)(void *context, void *const *receivers, size_t count, struct block *frames,
+                    size_t messages);
     /* The channel took effect on the bus, or was refused (`error`): subscribers may begin. */
     void (*opened)(struct subscription *subscription, int error);
 };
@@ -71,8 +73,11 @@ void channel_destroy(struct channel *channel);
 /* The bus answered: 0 opens the channel, an error refuses it; tells each subscriber. */
 void channel_settle(struct channel *channel, int error);
 
-/* Adds a subscriber; flushes first, so that nobody is sent what came before it. */
-void channel_join(struct channel *channel, struct subscription *subscription, uint8_t wire);
+/* Adds a subscriber; flushes first, so that nobody is sent what came before it. `receiver` is whom
+ * its messages are delivered to: not the subscription, whose memory a delivery then leaves alone.
+ */
+void channel_join(struct channel *channel, struct subscription *subscription, void *receiver,
+                  uint8_t wire);
 
 /* Gives a subscriber another wire, from the next message on. */
 void channel_change_wire(struct subscription *subscription, uint8_t wire);

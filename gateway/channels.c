@@ -51,7 +51,7 @@ struct channel *channels_find(const struct channels *channels, const char *name,
 }
 
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
-                                 struct subscription *subscription, uint8_t wire)
+                                 struct subscription *subscription, void *receiver, uint8_t wire)
 {
     struct channel *channel = channels_find(channels, name, name_size);
 
@@ -62,7 +62,7 @@ enum channel_state channels_join(struct channels *channels, const char *name, si
         metric_set(&channels->stats->channels, channels->by_name.count);
         tell_hub(channels, COMMAND_SUBSCRIBE, name, name_size);
     }
-    channel_join(channel, subscription, wire);
+    channel_join(channel, subscription, receiver, wire);
     return channel_state(channel);
 }
 

@@ -33,11 +33,12 @@ void channels_init(struct channels *channels, const struct channel_sink *sink,
 void channels_deinit(struct channels *channels);
 
 /*
- * Subscribes to the channel of that name (1 to MESSAGE_CHANNEL_LIMIT bytes). Returns CHANNEL_OPEN,
+ * Subscribes to the channel of that name (1 to MESSAGE_CHANNEL_LIMIT bytes); `receiver` and `wire`
+ * are those of channel_join. Returns CHANNEL_OPEN,
  * or CHANNEL_OPENING where `opened` of the sink will follow.
  */
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
-                                 struct subscription *subscription, uint8_t wire);
+                                 struct subscription *subscription, void *receiver, uint8_t wire);
 
 /* Takes a subscription out of its channel; harmless if it is in none. */
 void channels_leave(struct channels *channels, struct subscription *subscription);

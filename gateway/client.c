@@ -60,7 +60,7 @@ void client_send(struct client *client)
                                             replies->data, replies->size);
 
     buffer_deinit(replies);
-    client->host->events->send(client->session, frames, 0);
+    client->host->events->send(client->host, &client->session, 1, frames, 0);
     block_unref(frames);
 }
 
@@ -486,12 +486,4 @@ void client_open(struct session *session, struct session_host *host, enum transp
     if (transport_is_stream(transport))
         client_stream_begin(client);
     host->events->opened(session, 0);
-}
-
-void client_deliver(struct subscription *subscription, struct block *frames, size_t messages)
-{
-    struct client_subscription *of_client =
-        container_of(subscription, struct client_subscription, subscription);
-
-    of_client->client->host->events->send(of_client->client->session, frames, messages);
 }

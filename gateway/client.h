@@ -27,7 +27,6 @@ void client_open(struct session *session, struct session_host *host, enum transp
                  const struct buffer *headers);
 
 /* For the sink of all channels (wires.h). */
-void client_deliver(struct subscription *subscription, struct block *frames, size_t messages);
 void client_opened(struct subscription *subscription, int error);
 
 /* Messages of the channel were lost: unsubscribed with 2500, after which SDKs subscribe again. */

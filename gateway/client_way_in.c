@@ -198,6 +198,7 @@ void client_subscription_go_in(struct client_subscription *subscription)
 
     subscription->stage = SUBSCRIPTION_OPENING;
     if (channels_join(channels, subscription->channel, subscription->entry.key_size,
-                      &subscription->subscription, WIRE_NONE) == CHANNEL_OPEN)
+                      &subscription->subscription, subscription->client->session,
+                      WIRE_NONE) == CHANNEL_OPEN)
         catch_up(subscription);
 }

@@ -6,6 +6,8 @@
 #ifndef GATEWAY_CONNECTION_INSIDE_H
 #define GATEWAY_CONNECTION_INSIDE_H
 
+#include <stdalign.h>
+
 #include "common/memory.h"
 #include "gateway/connection.h"
 #include "gateway/http_phase.h"
@@ -46,7 +48,16 @@ struct early {
     struct buffer bytes;          /* a header in pieces; then what came with its end */
 };
 
+#define CONNECTION_HOT_BYTES 32
+
+/* What a delivery touches stands in one line of the cache: the states, and the stream's. */
 struct connection {
+    alignas(CONNECTION_HOT_BYTES) uint8_t state; /* enum connection_state */
+    uint8_t tls_turn; /* enum tls_turn; TLS_SILENT but for TLS_HANDSHAKE */
+    uint8_t verdict;  /* enum admission_verdict: where it is a refusal, TLS comes before the 503 */
+    bool is_tls;
+    bool is_stream;    /* from OPEN on: of HTTP, and no WebSocket */
+    bool may_compress; /* from OPEN on: its client may send messages that are compressed */
     struct stream stream;
     struct waiter waiter;
     struct list link;
@@ -66,13 +77,10 @@ struct connection {
         struct life life;    /* while it is OPEN */
         uint32_t closing_ms; /* once it is CLOSING or LINGERING: loop time when that began */
     };
-    uint8_t state;    /* enum connection_state */
-    uint8_t tls_turn; /* enum tls_turn; TLS_SILENT but for TLS_HANDSHAKE */
-    uint8_t verdict;  /* enum admission_verdict: where it is a refusal, TLS comes before the 503 */
-    bool is_tls;
-    bool is_stream;    /* from OPEN on: of HTTP, and no WebSocket */
-    bool may_compress; /* from OPEN on: its client may send messages that are compressed */
 };
+
+_Static_assert(offsetof(struct connection, stream) + STREAM_HOT_BYTES <= CONNECTION_HOT_BYTES,
+               "what is hot lies together");
 
 static inline struct connection *of_session(struct session *session)
 {

@@ -224,19 +224,31 @@ static void on_session_opened(struct session *session, int error)
     http_phase_destroy(http);
 }
 
-static void on_session_send(struct session *session, struct block *frames, size_t messages)
+/* The way of every delivery: of a client that has read so far it touches what is hot, and no more.
+ * Returns whether there was somebody to send to. */
+static bool send_frames(struct connection *connection, struct loop *loop, struct block *frames)
 {
-    struct connection *connection = of_session(session);
+    bool is_idle = stream_is_idle(&connection->stream, loop);
 
-    if (!is_open(connection) || !has_room(connection))
-        return;
-    metric_add(&stats_of(connection)->deliveries, messages);
-    metric_add(&stats_of(connection)->bytes_sent, frames->size);
+    if (!is_open(connection) || (!is_idle && !has_room(connection)))
+        return false;
 
-    int error = stream_write_gathered(&connection->stream, frames, 0);
+    int error = stream_write_gathered(&connection->stream, loop, frames, 0);
 
     if (error)
         connection_lose(connection, uv_err_name(error));
+    return true;
+}
+
+static void on_session_send(struct session_host *host, struct session *const *sessions,
+                            size_t count, struct block *frames, size_t messages)
+{
+    size_t sent = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sent += send_frames(of_session(sessions[i]), host->loop, frames);
+    metric_add(&host->stats->deliveries, sent * messages);
+    metric_add(&host->stats->bytes_sent, sent * frames->size);
 }
 
 static void on_session_close(struct session *session, uint16_t code, const char *reason)

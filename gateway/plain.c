@@ -116,7 +116,7 @@ void plain_open(struct session *session, struct session_host *host, const char *
                 size_t channel_size, enum deflate_window window)
 {
     session_init(session, host, &plain_protocol);
-    if (channels_join(&host->channels, channel, channel_size, &session->subscription,
+    if (channels_join(&host->channels, channel, channel_size, &session->subscription, session,
                       wire_of_plain(window)) == CHANNEL_OPEN)
         host->events->opened(session, 0);
 }
@@ -143,13 +143,6 @@ struct block *plain_encode(struct wires *wires, enum deflate_window window, stru
     return wires_append_frame(wires, window, block,
                               message->kind == MESSAGE_TEXT ? WEBSOCKET_TEXT : WEBSOCKET_BINARY,
                               message->data, message->data_size);
-}
-
-void plain_deliver(struct subscription *subscription, struct block *frames, size_t messages)
-{
-    struct session *session = session_of(subscription);
-
-    session->host->events->send(session, frames, messages);
 }
 
 void plain_opened(struct subscription *subscription, int error)

@@ -23,7 +23,6 @@ void plain_open(struct session *session, struct session_host *host, const char *
 /* For the sink of all channels (wires.h). */
 struct block *plain_encode(struct wires *wires, enum deflate_window window, struct block *block,
                            const struct message *message);
-void plain_deliver(struct subscription *subscription, struct block *frames, size_t messages);
 void plain_opened(struct subscription *subscription, int error);
 
 /* Messages of the channel were lost: its client has to come again (1012). */

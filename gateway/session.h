@@ -26,13 +26,15 @@
 
 struct client;
 struct session;
+struct session_host;
 struct status;
 
 struct session_events {
     /* The session may begin (0) or cannot (UV_EMFILE: too many channels). */
     void (*opened)(struct session *session, int error);
-    /* Frames to send, holding `messages` messages. */
-    void (*send)(struct session *session, struct block *frames, size_t messages);
+    /* Frames to send to each of these sessions of the host, holding `messages` messages. */
+    void (*send)(struct session_host *host, struct session *const *sessions, size_t count,
+                 struct block *frames, size_t messages);
     /* The session wants its connection closed. */
     void (*close)(struct session *session, uint16_t code, const char *reason);
     /* The last publish under way has come back. */

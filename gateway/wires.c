@@ -144,12 +144,13 @@ static bool is_plain(const struct subscription *subscription)
     return subscription->wire >= FIRST_PLAIN_WIRE && subscription->wire < FIRST_CLIENT_WIRE;
 }
 
-static void deliver(struct subscription *subscription, struct block *frames, size_t messages)
+/* Sessions are the receivers, of either protocol. */
+static void deliver(void *context, void *const *receivers, size_t count, struct block *frames,
+                    size_t messages)
 {
-    if (is_plain(subscription))
-        plain_deliver(subscription, frames, messages);
-    else
-        client_deliver(subscription, frames, messages);
+    struct session_host *host = container_of((struct wires *)context, struct session_host, wires);
+
+    host->events->send(host, (struct session *const *)receivers, count, frames, messages);
 }
 
 static void opened(struct subscription *subscription, int error)

@@ -62,9 +62,8 @@ static struct block *encode(void *context, uint8_t wire, struct block *block,
     return block;
 }
 
-static void deliver(struct subscription *subscription, struct block *frames, size_t messages)
+static void take(struct listener *listener, struct block *frames, size_t messages)
 {
-    struct listener *listener = of_subscription(subscription);
     size_t used = strlen(listener->heard);
     size_t shown = frames->size < 16 ? frames->size : 16;
 
@@ -77,6 +76,15 @@ static void deliver(struct subscription *subscription, struct block *frames, siz
     }
     if (listener->leaves)
         leave(listener);
+}
+
+static void deliver(void *context, void *const *receivers, size_t count, struct block *frames,
+                    size_t messages)
+{
+    assert_null(context);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++)
+        take(receivers[i], frames, messages);
 }
 
 static void opened(struct subscription *subscription, int error)

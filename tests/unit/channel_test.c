@@ -33,7 +33,7 @@ static struct channel *create_open(void)
 static void join(struct channel *channel, size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++)
-        channel_join(channel, &listeners[i].subscription, WIRE_SIMPLE);
+        channel_join(channel, &listeners[i].subscription, &listeners[i], WIRE_SIMPLE);
 }
 
 static void say(struct channel *channel, const char *text)
@@ -205,7 +205,7 @@ static void leaving_between_ticks_costs_the_others_nothing(void **state)
         channel_leave(&listeners[leaver].subscription);
         assert_null(listeners[leaver].subscription.channel);
         channel_flush(channel);
-        channel_join(channel, &listeners[leaver].subscription, WIRE_SIMPLE);
+        channel_join(channel, &listeners[leaver].subscription, &listeners[leaver], WIRE_SIMPLE);
         say(channel, "b");
         channel_flush(channel);
         for (size_t i = 0; i < 5; i++)
@@ -223,7 +223,7 @@ static void many_come_and_go(void **state)
 
     memset(crowd, 0, sizeof(crowd));
     for (size_t i = 0; i < MANY; i++)
-        channel_join(channel, &crowd[i].subscription, WIRE_SIMPLE);
+        channel_join(channel, &crowd[i].subscription, &crowd[i], WIRE_SIMPLE);
     for (size_t i = 0; i < MANY; i++) {
         if (i % 16 != 15)
             channel_leave(&crowd[i].subscription);
@@ -299,7 +299,7 @@ static void who_waits_keeps_the_channel_and_hears_nothing(void **state)
     struct channel *channel = create_open();
 
     (void)state;
-    channel_join(channel, &listeners[0].subscription, WIRE_NONE);
+    channel_join(channel, &listeners[0].subscription, &listeners[0], WIRE_NONE);
     assert_false(channel_is_empty(channel));
     say(channel, "a");
     assert_true(list_is_empty(&dirty)); /* there is nothing to flush */
@@ -315,11 +315,11 @@ static void the_message_after_the_first_is_shown_with_the_one_before(void **stat
     struct channel *channel = create_open();
 
     (void)state;
-    channel_join(channel, &listeners[0].subscription, WIRE_FIRST);
+    channel_join(channel, &listeners[0].subscription, &listeners[0], WIRE_FIRST);
     say(channel, "a");
     channel_flush(channel);
     assert_int_equal(listeners[0].subscription.wire, WIRE_AFTER);
-    channel_join(channel, &listeners[1].subscription, WIRE_FIRST);
+    channel_join(channel, &listeners[1].subscription, &listeners[1], WIRE_FIRST);
     say(channel, "b");
     channel_flush(channel);
     say(channel, "c");
@@ -336,9 +336,9 @@ static void joins_go_to_those_who_want_them(void **state)
     struct message *join = message_create(MESSAGE_JOIN, "bell", 4, "j", 1);
 
     (void)state;
-    channel_join(channel, &listeners[0].subscription, WIRE_SIMPLE);
-    channel_join(channel, &listeners[1].subscription, WIRE_JOINS);
-    channel_join(channel, &listeners[2].subscription, WIRE_FIRST);
+    channel_join(channel, &listeners[0].subscription, &listeners[0], WIRE_SIMPLE);
+    channel_join(channel, &listeners[1].subscription, &listeners[1], WIRE_JOINS);
+    channel_join(channel, &listeners[2].subscription, &listeners[2], WIRE_FIRST);
     channel_append(channel, join);
     channel_flush(channel);
     assert_int_equal(listeners[2].subscription.wire, WIRE_FIRST);

@@ -74,7 +74,8 @@ static int destroy_channels(void **state)
 
 static enum channel_state enter(size_t index)
 {
-    return channels_join(&channels, "bell", 4, &listeners[index].subscription, WIRE_SIMPLE);
+    return channels_join(&channels, "bell", 4, &listeners[index].subscription, &listeners[index],
+                         WIRE_SIMPLE);
 }
 
 static void broadcast(const char *text)

@@ -41,10 +41,13 @@ static void on_opened(struct session *session, int error)
     assert_int_equal(error, 0);
 }
 
-static void on_send(struct session *session, struct block *frames, size_t messages)
+static void on_send(struct session_host *its_host, struct session *const *sessions, size_t count,
+                    struct block *frames, size_t messages)
 {
-    (void)session;
+    (void)its_host;
+    (void)sessions;
     (void)messages;
+    assert_int_equal(count, 1);
     buffer_append(&peer.sent, frames->data, frames->size);
 }
 

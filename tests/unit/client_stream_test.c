@@ -53,10 +53,13 @@ static void on_opened(struct session *session, int error)
     assert_int_equal(error, 0);
 }
 
-static void on_send(struct session *session, struct block *frames, size_t messages)
+static void on_send(struct session_host *its_host, struct session *const *sessions, size_t count,
+                    struct block *frames, size_t messages)
 {
-    struct peer *peer = of_session(session);
+    struct peer *peer = of_session(sessions[0]);
 
+    assert_ptr_equal(its_host, sessions[0]->host);
+    assert_int_equal(count, 1);
     (void)messages;
     buffer_append(&peer->sent, frames->data, frames->size);
     if (victim && victim != peer)

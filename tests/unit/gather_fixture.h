@@ -33,6 +33,8 @@ static inline void open_crowd(size_t size)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         crowd[i] = (struct member){.subject = make_subject(true), .peer = pair[1]};
         assert_int_equal(uv_pipe_open(&crowd[i].subject->stream.uv.pipe, pair[0]), 0);
+        crowd[i].subject->stream.fd = pair[0]; /* as a connect would */
+        crowd[i].subject->stream.is_ready = true;
         set_nonblocking(pair[1]);
         make_tight(&crowd[i].subject->stream);
     }
@@ -67,7 +69,7 @@ static inline struct block *make_text(size_t size, char letter)
 
 static inline void gather_at(size_t at, struct block *block, size_t offset)
 {
-    assert_int_equal(stream_write_gathered(stream_at(at), block, offset), 0);
+    assert_int_equal(stream_write_gathered(stream_at(at), &loop, block, offset), 0);
     buffer_append(&crowd[at].expected, block->data + offset, block->size - offset);
 }
 

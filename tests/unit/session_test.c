@@ -45,13 +45,17 @@ static void on_opened(struct session *session, int error)
     of_session(session)->opened = error ? error : 1;
 }
 
-static void on_send(struct session *session, struct block *frames, size_t messages)
+static void on_send(struct session_host *its_host, struct session *const *sessions, size_t count,
+                    struct block *frames, size_t messages)
 {
-    struct client *client = of_session(session);
+    for (size_t i = 0; i < count; i++) {
+        struct client *client = of_session(sessions[i]);
 
-    client->sends++;
-    client->messages += messages;
-    buffer_append(&client->sent, frames->data, frames->size);
+        assert_ptr_equal(its_host, sessions[i]->host);
+        client->sends++;
+        client->messages += messages;
+        buffer_append(&client->sent, frames->data, frames->size);
+    }
 }
 
 static void on_close(struct session *session, uint16_t code, const char *reason)

@@ -247,7 +247,7 @@ static void stream_that_has_ended_refuses_as_ever(void **state)
     assert_int_equal(stream_shutdown(stream_at(0)), 0);
     RUN_UNTIL(take(crowd[0].peer, &crowd[0].taken, 1));
     stream_gather_begin(&loop);
-    assert_int_equal(stream_write_gathered(stream_at(0), block, 0), UV_EPIPE);
+    assert_int_equal(stream_write_gathered(stream_at(0), &loop, block, 0), UV_EPIPE);
     stream_gather_end(&loop);
     assert_int_equal(references_of(block), 1);
     block_unref(block);

@@ -53,7 +53,7 @@ static void gathered_writes_keep_their_order(void **state)
             struct block *block = make_block(64 + (size_t)tick * 97 * i * i, tick + i);
 
             buffer_append(&expected, block->data + i, block->size - i);
-            assert_int_equal(stream_write_gathered(&subject->stream, block, i), 0);
+            assert_int_equal(stream_write_gathered(&subject->stream, &loop, block, i), 0);
             block_unref(block);
         }
         assert_int_equal(stream_write_bytes(&subject->stream, "between", 7), 0);
@@ -79,7 +79,7 @@ static void what_was_gathered_comes_before_the_goodbye(void **state)
         skip();
     }
     stream_gather_begin(&loop);
-    assert_int_equal(stream_write_gathered(&subject->stream, block, 0), 0);
+    assert_int_equal(stream_write_gathered(&subject->stream, &loop, block, 0), 0);
     assert_int_equal(stream_shutdown(&subject->stream), 0);
     stream_gather_end(&loop);
     RUN_UNTIL((pump(SIZE_MAX), has_fin));

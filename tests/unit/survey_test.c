@@ -55,7 +55,7 @@ static const struct channel_sink sink = {.opened = begin_nothing};
 
 static void join(unsigned worker, const char *channel)
 {
-    channels_join(channels_of(worker), channel, strlen(channel), &subscriptions[joined++], 1);
+    channels_join(channels_of(worker), channel, strlen(channel), &subscriptions[joined++], NULL, 1);
 }
 
 static void join_many(unsigned worker, size_t count)

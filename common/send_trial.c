@@ -3,36 +3,43 @@
  * ring saves is the way into the kernel, and what share of a send that is depends on the machine,
  * on the network behind the socket and on the load (measured: 0.48 to 1.0 of the processor time).
  *
- * Being wrong is bounded. A trial sends 8 batches the worse way, of 272 at first and of 16,400 once
- * trials agree: were one way twice as dear as the other, that would be 3 % at first and 0.05 %
- * later. The medians are compared, so that a batch which was interrupted does not decide; and the
- * ring has to be cheaper by more than the noise, or it is not used.
+ * Being wrong is bounded. A trial sends 8 parts the worse way, of 272 batches at first and of
+ * 16,400 once trials agree: were one way twice as dear as the other, that would be 3 % at first and
+ * 0.05 % later, and an eighth of it for batches of 512. The medians are compared, so that a part
+ * which was interrupted does not decide; and the ring has to be cheaper by more than the noise, or
+ * it is not used.
  */
 #include "common/send_trial.h"
 
 #define COST_SCALE      64 /* parts of a nanosecond, so that cheap sends differ, too */
 #define GAIN_IN_PERCENT 3
 
-static struct send_magnitude *magnitude_of(struct send_trial *trial, unsigned count)
+static struct send_magnitude *magnitude_of(struct send_trial *trial, unsigned batch)
 {
     unsigned magnitude = 0;
 
-    for (; count > 1 && magnitude < SEND_TRIAL_MAGNITUDES - 1; count /= 2)
+    for (; batch > 1 && magnitude < SEND_TRIAL_MAGNITUDES - 1; batch /= 2)
         magnitude++;
     return &trial->magnitudes[magnitude];
 }
 
-enum send_way send_trial_next(struct send_trial *trial, unsigned count, bool *is_timed)
+struct send_part send_trial_next(struct send_trial *trial, unsigned batch, unsigned left)
 {
-    struct send_magnitude *magnitude = magnitude_of(trial, count);
+    struct send_magnitude *magnitude = magnitude_of(trial, batch);
+    struct send_part part = {magnitude->choice, left, false};
 
-    *is_timed = magnitude->rest == 0;
-    if (!*is_timed) {
+    if (magnitude->rest > 0) {
         magnitude->rest--;
-        return magnitude->choice;
+        return part;
     }
+    if (batch < SEND_TRIAL_PART ? left < batch : left < SEND_TRIAL_PART)
+        return part; /* a rest is no measure */
+    part.is_timed = true;
+    if (part.count > SEND_TRIAL_PART)
+        part.count = SEND_TRIAL_PART;
     /* Each, ring, ring, each, …: what changes steadily meanwhile weighs on both alike. */
-    return (magnitude->step ^ magnitude->step >> 1) & 1 ? SEND_RING : SEND_EACH;
+    part.way = (magnitude->step ^ magnitude->step >> 1) & 1 ? SEND_RING : SEND_EACH;
+    return part;
 }
 
 static void insert(struct send_magnitude *magnitude, enum send_way way, uint64_t cost)
@@ -63,15 +70,16 @@ static bool decide(struct send_magnitude *magnitude)
     return is_news;
 }
 
-bool send_trial_note(struct send_trial *trial, unsigned count, enum send_way way, uint64_t cost_ns)
+bool send_trial_note(struct send_trial *trial, unsigned batch, struct send_part part,
+                     uint64_t cost_ns)
 {
-    struct send_magnitude *magnitude = magnitude_of(trial, count);
+    struct send_magnitude *magnitude = magnitude_of(trial, batch);
 
-    insert(magnitude, way, cost_ns * COST_SCALE / count);
+    insert(magnitude, part.way, cost_ns * COST_SCALE / part.count);
     return ++magnitude->step == 2 * SEND_TRIAL_ROUNDS && decide(magnitude);
 }
 
-enum send_way send_trial_choice(struct send_trial *trial, unsigned count)
+enum send_way send_trial_choice(struct send_trial *trial, unsigned batch)
 {
-    return magnitude_of(trial, count)->choice;
+    return magnitude_of(trial, batch)->choice;
 }

@@ -141,23 +141,22 @@ bool stream_gather_add(struct stream_gather *gather, struct stream *stream, stru
     return true;
 }
 
-static void send_each(struct stream_gather *gather)
+static void send_each(struct stream_gather *gather, struct ring_send *sends, unsigned count)
 {
-    for (unsigned i = 0; i < gather->count; i++) {
-        struct ring_send *send = &gather->sends[i];
-        ssize_t taken = stream_send_now(send->fd, send->data, send->size);
+    for (unsigned i = 0; i < count; i++) {
+        ssize_t taken = stream_send_now(sends[i].fd, sends[i].data, sends[i].size);
 
-        send->taken = taken > 0 ? (size_t)taken : 0;
+        sends[i].taken = taken > 0 ? (size_t)taken : 0;
     }
-    metric_add(&gather->stats->plain_sends, gather->count);
+    metric_add(&gather->stats->plain_sends, count);
 }
 
-static void send_by_ring(struct stream_gather *gather)
+static void send_by_ring(struct stream_gather *gather, struct ring_send *sends, unsigned count)
 {
-    int error = send_ring_send(gather->ring, gather->sends, gather->count);
+    int error = send_ring_send(gather->ring, sends, count);
 
     metric_add(&gather->stats->batches, 1);
-    metric_add(&gather->stats->sends, gather->count);
+    metric_add(&gather->stats->sends, count);
     if (!error)
         return;
     log_event(LOG_WARNING, log_name("io_uring failed, sends go one by one from now on"),
@@ -166,12 +165,13 @@ static void send_by_ring(struct stream_gather *gather)
     gather->is_open = false;
 }
 
-static void send_by(struct stream_gather *gather, enum send_way way)
+static void send_by(struct stream_gather *gather, enum send_way way, struct ring_send *sends,
+                    unsigned count)
 {
-    if (way == SEND_RING)
-        send_by_ring(gather);
+    if (way == SEND_RING && gather->ring)
+        send_by_ring(gather, sends, count);
     else
-        send_each(gather);
+        send_each(gather, sends, count);
 }
 
 /* Of this thread, in nanoseconds. The kernel's work on loopback is in it, the time that somebody
@@ -186,17 +186,21 @@ static uint64_t processor_time(void)
 
 static void send_as_it_pays(struct stream_gather *gather)
 {
-    bool is_timed;
-    unsigned count = gather->count;
-    enum send_way way = send_trial_next(&gather->trial, count, &is_timed);
-    uint64_t begun = is_timed ? processor_time() : 0;
+    unsigned batch = gather->count;
+    struct send_part part;
 
-    send_by(gather, way);
-    if (is_timed && send_trial_note(&gather->trial, count, way, processor_time() - begun))
-        log_event(LOG_DEBUG, log_name("sends of a tick were timed"), log_number("sends", count),
-                  log_text("cheaper", send_trial_choice(&gather->trial, count) == SEND_RING
-                                          ? "io_uring"
-                                          : "one by one"));
+    for (unsigned sent = 0; sent < batch; sent += part.count) {
+        part = send_trial_next(&gather->trial, batch, batch - sent);
+
+        uint64_t begun = part.is_timed ? processor_time() : 0;
+
+        send_by(gather, part.way, gather->sends + sent, part.count);
+        if (part.is_timed && send_trial_note(&gather->trial, batch, part, processor_time() - begun))
+            log_event(LOG_DEBUG, log_name("sends of a tick were timed"), log_number("sends", batch),
+                      log_text("cheaper", send_trial_choice(&gather->trial, batch) == SEND_RING
+                                              ? "io_uring"
+                                              : "one by one"));
+    }
 }
 
 static void find_encrypted(struct stream_gather *gather)
@@ -231,7 +235,7 @@ void stream_gather_send(struct stream_gather *gather)
         return;
     find_encrypted(gather);
     if (gather->mode == GATHER_ON)
-        send_by_ring(gather);
+        send_by_ring(gather, gather->sends, count);
     else
         send_as_it_pays(gather);
     gather->count = 0;

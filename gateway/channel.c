@@ -242,7 +242,8 @@ void channel_append(struct channel *channel, struct message *message)
 }
 
 /* From the end, some at a time: whoever leaves amid that is replaced by one that is served, or
- * among those that are being served. */
+ * among those that are being served. These in the order in which they came, which is mostly that of
+ * their memory, here and in the kernel. */
 static void deliver(const struct channel *channel, const struct group *group, struct block *tick,
                     size_t messages)
 {
@@ -252,8 +253,9 @@ static void deliver(const struct channel *channel, const struct group *group, st
     while (left > 0) {
         uint32_t count = left < DELIVERED_AT_ONCE ? left : DELIVERED_AT_ONCE;
 
+        left -= count;
         for (uint32_t i = 0; i < count; i++)
-            receivers[i] = group->subscribers[--left].receiver;
+            receivers[i] = group->subscribers[left + i].receiver;
         channel->sink->deliver(channel->sink->context, receivers, count, tick, messages);
     }
 }

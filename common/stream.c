@@ -359,11 +359,9 @@ int stream_accept(struct stream *stream, struct loop *loop, int socket,
 
     assert(error == 0); /* uv_tcp_init without a socket cannot fail */
     error = uv_tcp_open(&stream->uv.tcp, socket);
-    if (error) {
+    if (error)
         close(socket);
-        return error;
-    }
-    return uv_tcp_nodelay(&stream->uv.tcp, 1);
+    return error;
 }
 
 static void on_connected(uv_connect_t *request, int error)

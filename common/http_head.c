@@ -71,14 +71,16 @@ static size_t scan_request_line(struct http_head *head, const unsigned char *tex
     return end + protocol_size;
 }
 
+static bool is_named(const unsigned char *name, size_t size, const char *wanted)
+{
+    return size == strlen(wanted) && ((name[0] ^ wanted[0]) & ~0x20) == 0 &&
+           strncasecmp((const char *)name, wanted, size) == 0;
+}
+
 /* What a header says of a body is for a parser to judge. */
 static bool is_about_a_body(const unsigned char *name, size_t size)
 {
-    static const char length[] = "Content-Length";
-    static const char encoding[] = "Transfer-Encoding";
-
-    return (size == sizeof(length) - 1 && strncasecmp((const char *)name, length, size) == 0) ||
-           (size == sizeof(encoding) - 1 && strncasecmp((const char *)name, encoding, size) == 0);
+    return is_named(name, size, "Content-Length") || is_named(name, size, "Transfer-Encoding");
 }
 
 static bool is_blank(unsigned char character)

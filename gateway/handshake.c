@@ -187,7 +187,7 @@ int handshake_check(const struct http_request *request, const struct option_list
     if (request->minor_version < 1)
         return 400;
     *message = "the handshake needs Connection: Upgrade";
-    if (!http_request_header_has_token(request, "connection", "upgrade"))
+    if (!request->is_upgrade)
         return 400;
     *message = "the handshake needs one Sec-WebSocket-Version"; /* §11.3.5 */
     if (!version && http_request_header_count(request, "sec-websocket-version") > 1)
@@ -246,10 +246,12 @@ static EVP_MD_CTX *sha1_context(void)
 static void digest_key(const char *key, unsigned char digest[EVP_MAX_MD_SIZE])
 {
     EVP_MD_CTX *context = sha1_context();
+    char text[KEY_SIZE + sizeof(ACCEPT_GUID)];
 
+    memcpy(text, key, KEY_SIZE);
+    memcpy(text + KEY_SIZE, ACCEPT_GUID, sizeof(ACCEPT_GUID));
     EVP_DigestInit_ex2(context, sha1, NULL);
-    EVP_DigestUpdate(context, key, KEY_SIZE);
-    EVP_DigestUpdate(context, ACCEPT_GUID, sizeof(ACCEPT_GUID) - 1);
+    EVP_DigestUpdate(context, text, sizeof(text) - 1);
     EVP_DigestFinal_ex(context, digest, NULL);
 }
 

@@ -307,16 +307,13 @@ void connection_refuse_admission(struct connection *connection, enum admission_v
 
 void connection_begin_http(struct connection *connection, const struct sockaddr_storage *peer)
 {
-    struct connection_host *host = host_of(connection);
-
     connection_set_state(connection, HTTP);
     if (connection->verdict != ADMITTED) {
         tell_refusal(connection);
         return;
     }
-    connection->http = http_phase_create(&host->sessions, host->status, connection->is_tls,
-                                         connection_of_proxy(connection, peer) ? peer : NULL,
-                                         connection_resume_http, connection);
+    if (connection_of_proxy(connection, peer))
+        connection_make_http(connection, peer);
     connection_wait(connection, config_of(connection)->handshake_timeout_ms);
 }
 

@@ -7,18 +7,12 @@
 
 #include "common/percent.h"
 
-/* Most names differ in their first letter already. */
-static bool is_named(const struct http_header *header, const char *name)
-{
-    return ((header->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(header->name, name) == 0;
-}
-
 const char *http_request_header(const struct http_request *request, const char *name)
 {
     const char *value = NULL;
 
     for (size_t i = 0; i < request->header_count; i++) {
-        if (!is_named(&request->headers[i], name))
+        if (!http_header_is(&request->headers[i], name))
             continue;
         if (value)
             return NULL;
@@ -32,7 +26,7 @@ size_t http_request_header_count(const struct http_request *request, const char 
     size_t count = 0;
 
     for (size_t i = 0; i < request->header_count; i++)
-        if (is_named(&request->headers[i], name))
+        if (http_header_is(&request->headers[i], name))
             count++;
     return count;
 }
@@ -49,13 +43,13 @@ bool http_request_is_head(const struct http_request *request)
     return strcmp(request->method, "HEAD") == 0;
 }
 
-/* RFC 9110 §5.6.1 */
-static bool list_has_token(const char *list, const char *token)
+bool http_list_has_token(const char *list, const char *token)
 {
     size_t token_size = strlen(token);
 
     for (;;) {
-        list += strspn(list, " \t,");
+        while (*list == ' ' || *list == '\t' || *list == ',')
+            list++;
         if (*list == '\0')
             return false;
 
@@ -74,8 +68,8 @@ bool http_request_header_has_token(const struct http_request *request, const cha
                                    const char *token)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (is_named(&request->headers[i], name) &&
-            list_has_token(request->headers[i].value, token))
+        if (http_header_is(&request->headers[i], name) &&
+            http_list_has_token(request->headers[i].value, token))
             return true;
     return false;
 }

@@ -12,10 +12,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <strings.h>
 
+#include "common/http_head.h"
 #include "common/text.h"
-
-#define HTTP_HEADER_COUNT_LIMIT 100
 
 struct http_exchange;
 
@@ -68,6 +68,15 @@ enum http_read http_request_read(struct http_request_reader *reader, const unsig
 
 /* True if not a single byte of a next request has arrived, and there was no error. */
 bool http_request_reader_is_idle(const struct http_request_reader *reader);
+
+/* True for a header of this name (any case). Most names differ in their first letter already. */
+static inline bool http_header_is(const struct http_header *header, const char *name)
+{
+    return ((header->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(header->name, name) == 0;
+}
+
+/* True if the comma-separated list has `token` (any case; RFC 9110 §5.6.1). */
+bool http_list_has_token(const char *list, const char *token);
 
 /* The value of the only header with this name (any case), NULL if there is none or several. */
 const char *http_request_header(const struct http_request *request, const char *name);

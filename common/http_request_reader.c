@@ -1,7 +1,9 @@
 /*
  * http-parser walks over the bytes as they come, so that nonsense ends at its first bad byte and
  * not at a deadline. The raw head is kept in one buffer; the parser's callbacks only note where its
- * parts lie, and once it is whole, zero bytes are written over the separators behind each part.
+ * parts lie, and once it is whole, zero bytes are written over the separators behind each part. A
+ * head of the usual kind that comes in one piece is not parsed but scanned (http_head.h), in a
+ * third of the instructions.
  *
  * Distributions build http-parser without its strict mode (a space in a header name, a CR with
  * anything behind it, "HTTQ/1.1"), and even the strict one takes a bare LF and folded lines. What
@@ -13,7 +15,6 @@
  */
 #include "common/http_request.h"
 
-#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -27,20 +28,10 @@
 
 #include "common/buffer.h"
 #include "common/http_body.h"
+#include "common/http_notes.h"
 #include "common/http_syntax.h"
 #include "common/memory.h"
 #include "common/percent.h"
-
-/* Offsets in the head. */
-struct span {
-    size_t start;
-    size_t end;
-};
-
-struct field {
-    struct span name;
-    struct span value;
-};
 
 enum reader_state { READER_READING, READER_IN_BODY, READER_WHOLE, READER_FAILED };
 
@@ -49,14 +40,12 @@ struct http_request_reader {
     int status; /* of a reader that failed */
     size_t limit_bytes;
     struct http_parser parser;
-    struct buffer head; /* request line, headers, empty line: as sent, until the head is whole */
-    struct span target;
-    struct field *fields;
-    size_t field_count; /* HTTP_HEADER_COUNT_LIMIT + 1: too many, and not noted */
-    size_t field_capacity;
-    char *path;
+    struct buffer head;     /* request line, headers, empty line: as sent, until the head is whole;
+                               then there is the path behind them */
+    struct http_head parts; /* of it */
     struct http_header *headers;
     struct http_request request;
+    struct http_notes notes;
     struct http_body body;
     size_t (*body_limit)(void *context, const struct http_request *request); /* NULL: no body */
     void *context;
@@ -65,8 +54,8 @@ struct http_request_reader {
 
 /* Callbacks of http-parser: a part may come in several calls, but they are adjacent. */
 
-static void span_add(struct span *span, const struct http_request_reader *reader, const char *at,
-                     size_t size)
+static void span_add(struct http_span *span, const struct http_request_reader *reader,
+                     const char *at, size_t size)
 {
     size_t start = (size_t)(at - (const char *)reader->head.data);
 
@@ -79,44 +68,17 @@ static int on_target(struct http_parser *parser, const char *at, size_t size)
 {
     struct http_request_reader *reader = parser->data;
 
-    span_add(&reader->target, reader, at, size);
+    span_add(&reader->parts.target, reader, at, size);
     return 0;
-}
-
-static struct field *last_field(struct http_request_reader *reader)
-{
-    if (reader->field_count == 0 || reader->field_count > HTTP_HEADER_COUNT_LIMIT)
-        return NULL;
-    return &reader->fields[reader->field_count - 1];
-}
-
-/* NULL beyond the limit. */
-static struct field *add_field(struct http_request_reader *reader)
-{
-    if (reader->field_count >= HTTP_HEADER_COUNT_LIMIT) {
-        reader->field_count = HTTP_HEADER_COUNT_LIMIT + 1;
-        return NULL;
-    }
-    if (reader->field_count == reader->field_capacity) {
-        reader->field_capacity = reader->field_capacity ? reader->field_capacity * 2 : 16;
-        reader->fields =
-            memory_resize(reader->fields, reader->field_capacity * sizeof(*reader->fields));
-    }
-    assert(reader->fields);
-
-    struct field *field = &reader->fields[reader->field_count++];
-
-    *field = (struct field){0};
-    return field;
 }
 
 static int on_field(struct http_parser *parser, const char *at, size_t size)
 {
     struct http_request_reader *reader = parser->data;
-    struct field *field = last_field(reader);
+    struct http_field *field = http_head_last_field(&reader->parts);
 
     if (!field || at != (const char *)reader->head.data + field->name.end)
-        field = add_field(reader);
+        field = http_head_add_field(&reader->parts);
     if (field)
         span_add(&field->name, reader, at, size);
     return 0;
@@ -125,7 +87,7 @@ static int on_field(struct http_parser *parser, const char *at, size_t size)
 static int on_value(struct http_parser *parser, const char *at, size_t size)
 {
     struct http_request_reader *reader = parser->data;
-    struct field *field = last_field(reader);
+    struct http_field *field = http_head_last_field(&reader->parts);
 
     if (field && size > 0) /* an empty value is told of when the next line has begun */
         span_add(&field->value, reader, at, size);
@@ -169,19 +131,19 @@ static bool has_strict_request_line(const struct http_request_reader *reader, si
     static const size_t version_size = 3;
     const struct buffer *head = &reader->head;
     size_t method_size = strlen(http_method_str(reader->parser.method));
-    size_t line_end = reader->target.end + sizeof(protocol) - 1 + version_size;
+    size_t line_end = reader->parts.target.end + sizeof(protocol) - 1 + version_size;
 
-    if (reader->target.start != start + method_size + 1 || line_end >= head->size ||
-        memcmp(head->data + reader->target.end, protocol, sizeof(protocol) - 1) != 0 ||
+    if (reader->parts.target.start != start + method_size + 1 || line_end >= head->size ||
+        memcmp(head->data + reader->parts.target.end, protocol, sizeof(protocol) - 1) != 0 ||
         head->data[line_end] != '\r')
         return false;
-    for (size_t at = reader->target.start; at < reader->target.end; at++)
-        if (head->data[at] <= 0x20 || head->data[at] >= 0x7f || head->data[at] == '#')
+    for (size_t at = reader->parts.target.start; at < reader->parts.target.end; at++)
+        if (!http_is_target_character(head->data[at]))
             return false;
     return true;
 }
 
-static const char *terminate(struct buffer *head, const struct span *span)
+static const char *terminate(struct buffer *head, const struct http_span *span)
 {
     if (span->end == 0) /* an empty value */
         return "";
@@ -189,27 +151,29 @@ static const char *terminate(struct buffer *head, const struct span *span)
     return (const char *)head->data + span->start;
 }
 
-static int take_headers(struct http_request_reader *reader)
+static int take_headers(struct http_request_reader *reader, bool is_scanned)
 {
     struct buffer *head = &reader->head;
 
-    if (reader->field_count > HTTP_HEADER_COUNT_LIMIT)
+    if (reader->parts.field_count > HTTP_HEADER_COUNT_LIMIT)
         return 431;
     reader->headers =
-        memory_resize(reader->headers, (reader->field_count + 1) * sizeof(*reader->headers));
-    for (size_t i = 0; i < reader->field_count; i++) {
-        struct field *field = &reader->fields[i];
+        memory_resize(reader->headers, (reader->parts.field_count + 1) * sizeof(*reader->headers));
+    for (size_t i = 0; i < reader->parts.field_count; i++) {
+        struct http_field *field = &reader->parts.fields[i];
 
-        if (!http_is_token(head->data + field->name.start, field->name.end - field->name.start))
+        if (!is_scanned &&
+            !http_is_token(head->data + field->name.start, field->name.end - field->name.start))
             return 400;
         while (field->value.end > field->value.start &&
                is_blank((char)head->data[field->value.end - 1]))
             field->value.end--;
         reader->headers[i] =
             (struct http_header){terminate(head, &field->name), terminate(head, &field->value)};
+        http_notes_add(&reader->notes, &reader->headers[i], reader->request.minor_version);
     }
     reader->request.headers = reader->headers;
-    reader->request.header_count = reader->field_count;
+    reader->request.header_count = reader->parts.field_count;
     return 0;
 }
 
@@ -233,25 +197,25 @@ static const char *path_of_target(const char *target)
 
 static int take_target(struct http_request_reader *reader)
 {
-    const char *target = terminate(&reader->head, &reader->target);
+    const char *target = terminate(&reader->head, &reader->parts.target);
     const char *text = path_of_target(target);
+    char *path = (char *)reader->head.data + reader->head.size;
     size_t size = 0;
 
     if (!text)
         return 400;
-    reader->path = memory_resize(reader->path, strlen(text) + 2);
     if (*text != '/') /* http://host, http://host?query */
-        reader->path[size++] = '/';
+        path[size++] = '/';
     while (*text && *text != '?') {
         int byte = percent_decode(&text);
 
         if (byte < 0x20 || byte == 0x7f)
             return 400;
-        reader->path[size++] = (char)byte;
+        path[size++] = (char)byte;
     }
-    reader->path[size] = '\0';
+    path[size] = '\0';
     reader->request.target = target;
-    reader->request.path = reader->path;
+    reader->request.path = path;
     reader->request.query = *text ? text + 1 : text;
     return 0;
 }
@@ -260,13 +224,11 @@ static int take_target(struct http_request_reader *reader)
  * or the status to refuse with; `*has_body` where there may be one. */
 static int check_body(const struct http_request_reader *reader, bool *has_body)
 {
-    const struct http_request *request = &reader->request;
-    size_t lengths = http_request_header_count(request, "Content-Length");
-    size_t encodings = http_request_header_count(request, "Transfer-Encoding");
+    const struct http_notes *notes = &reader->notes;
 
-    if (lengths > 1 || (lengths > 0 && encodings > 0))
+    if (notes->lengths > 1 || (notes->lengths > 0 && notes->encodings > 0))
         return 400;
-    *has_body = encodings > 0 || (lengths > 0 && reader->parser.content_length > 0);
+    *has_body = notes->encodings > 0 || (notes->lengths > 0 && reader->parser.content_length > 0);
     return 0;
 }
 
@@ -279,7 +241,7 @@ static int begin_body(struct http_request_reader *reader)
 
     if (limit == 0)
         return 413;
-    if (http_request_header_count(request, "Transfer-Encoding") > 0) {
+    if (reader->notes.encodings > 0) {
         if (request->minor_version == 0)
             return 400;
         if (!encoding || strcasecmp(encoding, "chunked") != 0)
@@ -296,14 +258,11 @@ static int begin_body(struct http_request_reader *reader)
     return 0;
 }
 
-/* Makes the request of a head that is whole. Returns 0 or the status to refuse with. */
-static int take_head(struct http_request_reader *reader)
+/* Whether what the parser let pass keeps the rules. Returns 0 or the status to refuse with. */
+static int check_parsed(const struct http_request_reader *reader)
 {
     const struct http_parser *parser = &reader->parser;
-    struct http_request *request = &reader->request;
     size_t start = request_line_start(&reader->head);
-    bool has_body = false;
-    int status;
 
     if (!http_has_strict_lines(reader->head.data + start, reader->head.size - start))
         return 400;
@@ -314,30 +273,53 @@ static int take_head(struct http_request_reader *reader)
         return 400;
     if (parser->http_major != 1 || parser->http_minor > 1)
         return 505;
-    if (parser->method == HTTP_CONNECT)
-        return 400;
-    if ((status = take_headers(reader)) != 0 || (status = take_target(reader)) != 0 ||
+    return parser->method == HTTP_CONNECT ? 400 : 0;
+}
+
+/* Makes the request of a head that is whole, and keeps the rules, but for the names of its headers
+ * unless it was scanned. Returns 0 or the status to refuse with. */
+static int take_head(struct http_request_reader *reader, bool is_scanned)
+{
+    struct http_request *request = &reader->request;
+    bool has_body = false;
+    int status;
+
+    /* For the path, with a slash before it and a zero behind, before anything points there. */
+    buffer_reserve(&reader->head, reader->parts.target.end - reader->parts.target.start + 2);
+    if ((status = take_headers(reader, is_scanned)) != 0 || (status = take_target(reader)) != 0 ||
         (status = check_body(reader, &has_body)) != 0)
         return status;
 
-    request->method = http_method_str(parser->method);
-    request->minor_version = parser->http_minor;
-    request->keep_alive = !http_request_header_has_token(request, "Connection", "close") &&
-                          (request->minor_version > 0 ||
-                           http_request_header_has_token(request, "Connection", "keep-alive"));
-    request->is_upgrade = http_request_header_has_token(request, "Connection", "upgrade") &&
-                          http_request_header_count(request, "Upgrade") > 0;
+    request->keep_alive =
+        !reader->notes.says_close && (request->minor_version > 0 || reader->notes.says_keep_alive);
+    request->is_upgrade = reader->notes.says_upgrade && reader->notes.has_upgrade;
     reader->state = READER_WHOLE;
     return has_body ? begin_body(reader) : 0;
+}
+
+static int take_parsed(struct http_request_reader *reader)
+{
+    int status = check_parsed(reader);
+
+    reader->request.method = http_method_str(reader->parser.method);
+    reader->request.minor_version = reader->parser.http_minor;
+    return status ? status : take_head(reader, false);
+}
+
+static int take_scanned(struct http_request_reader *reader)
+{
+    reader->request.method = "GET";
+    reader->request.minor_version = reader->parts.minor_version;
+    return take_head(reader, true);
 }
 
 static void begin_request(struct http_request_reader *reader)
 {
     reader->state = READER_READING;
     reader->head.size = 0;
-    reader->target = (struct span){0};
-    reader->field_count = 0;
+    http_head_clear(&reader->parts);
     reader->request = (struct http_request){0};
+    reader->notes = (struct http_notes){0};
     reader->wants_continue = false;
     http_parser_init(&reader->parser, HTTP_PARSER_REQUEST);
     reader->parser.data = reader;
@@ -375,9 +357,8 @@ void http_request_reader_destroy(struct http_request_reader *reader)
         return;
     http_body_deinit(&reader->body);
     buffer_deinit(&reader->head);
-    memory_free(reader->fields);
+    http_head_deinit(&reader->parts);
     memory_free(reader->headers);
-    memory_free(reader->path);
     memory_free(reader);
 }
 
@@ -402,11 +383,19 @@ static size_t read_piece(struct http_request_reader *reader, const unsigned char
                          int *status)
 {
     struct buffer *head = &reader->head;
+    bool is_first = head->size == 0;
 
     *status = 0;
     if (size == 0) /* to the parser, the end of the stream */
         return 0;
+    buffer_reserve(head, 2 * size); /* the path comes behind it */
     buffer_append(head, data, size);
+    if (is_first && http_head_scan(&reader->parts, head->data, size)) {
+        *status = take_scanned(reader);
+        return size;
+    }
+    if (is_first)
+        http_head_clear(&reader->parts); /* of what the scan has noted */
 
     const char *piece = (const char *)head->data + head->size - size;
     size_t used = http_parser_execute(&reader->parser, &callbacks, piece, size);
@@ -417,7 +406,7 @@ static size_t read_piece(struct http_request_reader *reader, const unsigned char
     case HPE_PAUSED:
         used++; /* the last LF, see on_head_complete */
         head->size -= size - used;
-        *status = take_head(reader);
+        *status = take_parsed(reader);
         return used;
     default:
         *status = status_of_parse_error(&reader->parser, (unsigned char)piece[used]);

@@ -190,11 +190,12 @@ static size_t body_limit(void *context, const struct http_request *request)
     return server->body_limit ? server->body_limit(server->context, request) : 0;
 }
 
-static void on_accepted(struct listener *listener, int socket)
+static void on_accepted(struct listener *listener, int socket, const struct sockaddr_storage *peer)
 {
     struct http_server *server = container_of(listener, struct http_server, listener);
     struct server_connection *connection;
 
+    (void)peer;
     if (server->count == server->connection_limit) {
         close(socket);
         return;

@@ -13,6 +13,8 @@
 #include "common/listener.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -23,6 +25,7 @@
 
 #define REST_MS      100
 #define LOG_EVERY_NS 1000000000u
+#define PATIENCE     15 /* wake-ups */
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
@@ -54,10 +57,13 @@ static void on_rested(struct waiter *waiter)
 /* Takes the next connection. False where there is none to be had at present. */
 static bool take(struct listener *listener)
 {
-    int socket = accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+    int socket =
+        accept4(listener->socket, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (socket >= 0) {
-        listener->accepted(listener, socket);
+        listener->accepted(listener, socket, &peer);
         return true;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -68,28 +74,54 @@ static bool take(struct listener *listener)
     return false;
 }
 
+/* Whether somebody else is at the door costs another accept to know. Where there was nobody, the
+ * next few wake-ups do not ask: the next iteration is told of whoever has come after all. */
+static void note_crowd(struct listener *listener, int most, int count)
+{
+    if (most == 1) {
+        listener->singles--;
+    } else if (count > 1) {
+        listener->patience = 0;
+    } else {
+        listener->patience = listener->patience < PATIENCE ? 2 * listener->patience + 1 : PATIENCE;
+        listener->singles = listener->patience;
+    }
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct listener *listener = container_of(poll, struct listener, poll);
+    int most = listener->singles > 0 ? 1 : LISTENER_BATCH;
+    int count = 0;
 
     (void)events;
     if (status) {
         rest(listener, status);
         return;
     }
-    for (int i = 0; i < LISTENER_BATCH; i++) {
-        if (uv_is_closing((uv_handle_t *)poll) || !take(listener))
-            return;
-    }
+    while (count < most && !uv_is_closing((uv_handle_t *)poll) && take(listener))
+        count++;
+    note_crowd(listener, most, count);
+}
+
+/* What is accepted from a socket has its options, on Linux. */
+static int begin_listening(int socket, int backlog)
+{
+    static const int on = 1;
+
+    if (setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) || listen(socket, backlog))
+        return uv_translate_sys_error(errno);
+    return 0;
 }
 
 int listener_start(struct listener *listener, struct loop *loop, int socket, int backlog,
-                   void (*accepted)(struct listener *listener, int socket))
+                   void (*accepted)(struct listener *listener, int socket,
+                                    const struct sockaddr_storage *peer))
 {
     *listener = (struct listener){.loop = loop, .socket = socket, .accepted = accepted};
     waiter_init(&listener->rest, on_rested);
 
-    int error = listen(socket, backlog) ? uv_translate_sys_error(errno) : 0;
+    int error = begin_listening(socket, backlog);
 
     if (!error)
         error = uv_poll_init_socket(&loop->uv, &listener->poll, socket);

@@ -370,7 +370,7 @@ int stream_accept(struct stream *stream, struct loop *loop, int socket,
     }
     stream->fd = socket;
     stream->is_ready = true;
-    return uv_tcp_nodelay(&stream->uv.tcp, 1);
+    return 0;
 }
 
 static void on_connected(uv_connect_t *request, int error)

@@ -82,8 +82,9 @@ struct stream_mark {
 int stream_init(struct stream *stream, struct loop *loop, bool is_unix,
                 const struct stream_events *events);
 
-/* Takes over the socket of a TCP connection that a listener accepted. 0 or an error; after an error
- * the stream must still be closed, and the socket is gone by then. */
+/* Takes over the socket of a TCP connection that a listener accepted, which has seen to its
+ * options. 0 or an error; after an error the stream must still be closed, and the socket is gone by
+ * then. */
 int stream_accept(struct stream *stream, struct loop *loop, int socket,
                   const struct stream_events *events);
 

@@ -307,16 +307,13 @@ void connection_refuse_admission(struct connection *connection, enum admission_v
 
 void connection_begin_http(struct connection *connection, const struct sockaddr_storage *peer)
 {
-    struct connection_host *host = host_of(connection);
-
     connection_set_state(connection, HTTP);
     if (connection->verdict != ADMITTED) {
         tell_refusal(connection);
         return;
     }
-    connection->http = http_phase_create(&host->sessions, host->status, connection->is_tls,
-                                         connection_of_proxy(connection, peer) ? peer : NULL,
-                                         connection_resume_http, connection);
+    if (connection_of_proxy(connection, peer))
+        connection_make_http(connection, peer);
     connection_wait(connection, config_of(connection)->handshake_timeout_ms);
 }
 
@@ -328,10 +325,10 @@ void connection_begin(struct connection *connection, const struct sockaddr_stora
         connection_begin_http(connection, peer);
 }
 
-void connection_accept(struct connection_host *host, int socket, bool is_tls)
+void connection_accept(struct connection_host *host, int socket,
+                       const struct sockaddr_storage *peer, bool is_tls)
 {
     struct connection *connection = slab_take(&host->memory);
-    struct sockaddr_storage peer = {0};
 
     connection->session.host = &host->sessions;
     connection->id = host->next_id++;
@@ -341,13 +338,9 @@ void connection_accept(struct connection_host *host, int socket, bool is_tls)
     list_append(&host->connections, &connection->link);
 
     int error = stream_accept(&connection->stream, host->sessions.loop, socket, &stream_events);
-
-    if (!error)
-        error = find_peer(connection, &peer);
-
-    bool is_of_proxy = connection_of_proxy(connection, &peer);
+    bool is_of_proxy = connection_of_proxy(connection, peer);
     enum admission_verdict verdict = admission_enter(
-        host->admission, is_of_proxy ? NULL : (const struct sockaddr *)&peer, &connection->address);
+        host->admission, is_of_proxy ? NULL : (const struct sockaddr *)peer, &connection->address);
 
     metric_add(&host->sessions.stats->accepted, 1);
     metric_add(&host->sessions.stats->connections, 1);
@@ -362,7 +355,7 @@ void connection_accept(struct connection_host *host, int socket, bool is_tls)
     if (is_of_proxy && config_of(connection)->proxy_protocol)
         connection_wait(connection, config_of(connection)->handshake_timeout_ms);
     else
-        connection_begin(connection, &peer);
+        connection_begin(connection, peer);
     if (stream_start(&connection->stream))
         connection_end(connection);
 }

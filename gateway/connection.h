@@ -48,7 +48,8 @@ void connections_init(struct connection_host *host);
 void connections_deinit(struct connection_host *host);
 
 /* Takes over the socket of a connection that a listener accepted. */
-void connection_accept(struct connection_host *host, int socket, bool is_tls);
+void connection_accept(struct connection_host *host, int socket,
+                       const struct sockaddr_storage *peer, bool is_tls);
 
 /* Goes on with TLS handshakes, in turn, for a moment; true where some are left for the next
  * iteration. To be called once those are served who are in already. */

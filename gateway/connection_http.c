@@ -1,6 +1,9 @@
 /*
  * HTTP over the socket: answers go out as they come, requests have their time to arrive, and a
  * client that is slow to take an answer has more of it.
+ *
+ * What HTTP takes is made when the first byte comes: of a crowd that is let in at once each is then
+ * served in the same memory, which the cache still has, and who says nothing costs none.
  */
 #include "gateway/client.h"
 #include "gateway/connection_inside.h"
@@ -10,6 +13,14 @@
 /* Longer than proxies keep a connection for the next request (nginx: 60 s), who would otherwise
  * have sent one that we do not read any more. */
 #define PROXY_IDLE_MS 75000
+
+void connection_make_http(struct connection *connection, const struct sockaddr_storage *proxy)
+{
+    struct connection_host *host = host_of(connection);
+
+    connection->http = http_phase_create(&host->sessions, host->status, connection->is_tls, proxy,
+                                         connection_resume_http, connection);
+}
 
 static void await_request(struct connection *connection)
 {
@@ -46,6 +57,8 @@ static void send_http_output(struct connection *connection)
 
 void connection_answered(struct connection *connection)
 {
+    if (!connection->http) /* it was TLS that had something to send */
+        return;
     if (connection->http->exchange.must_end)
         connection_linger(connection);
     else
@@ -54,6 +67,10 @@ void connection_answered(struct connection *connection)
 
 void connection_check_request(struct connection *connection)
 {
+    if (!connection->http) {
+        connection_linger(connection);
+        return;
+    }
     if (connection->http->exchange.pending) { /* it is not the client that takes long */
         connection_wait(connection, config_of(connection)->handshake_timeout_ms);
         return;
@@ -96,6 +113,9 @@ static bool takes_turn(struct connection *connection)
 
 void connection_read_http(struct connection *connection, const unsigned char *data, size_t size)
 {
+    if (!connection->http)
+        connection_make_http(connection, NULL);
+
     struct http_phase *http = connection->http;
 
     if (looks_like_tls(connection, data, size))

@@ -65,7 +65,7 @@ struct connection {
     struct websocket_reader reader;
     union {                      /* what it has in some states alone */
         struct early *early;     /* before HTTP; NULL where there is nothing to keep */
-        struct http_phase *http; /* HTTP, JOINING */
+        struct http_phase *http; /* HTTP, JOINING; NULL before the first byte of a client's own */
         struct late_pong *pong;  /* from OPEN on; NULL unless one is queued */
     };
     const char *client; /* whose it is by the word of a proxy; NULL: the peer's own */
@@ -201,6 +201,9 @@ void connection_secured(struct connection *connection, int error);
 void connection_check_tls(struct connection *connection);
 
 /* connection_http.c: the state HTTP. */
+
+/* Prepares for requests; `proxy` as http_phase_create has it. */
+void connection_make_http(struct connection *connection, const struct sockaddr_storage *proxy);
 
 /* An answer that came later is there. */
 void connection_resume_http(struct http_exchange *exchange);

@@ -7,25 +7,29 @@
 #include "gateway/connection_inside.h"
 #include "gateway/peer_log.h"
 
-/* Sends a close frame and forgets the channel; what the peer still says no longer counts. */
-static void send_close(struct connection *connection, uint16_t code, const char *reason)
+/* Forgets the channel; what the peer still says no longer counts. */
+static void begin_close(struct connection *connection, uint16_t code)
 {
-    unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT];
-    size_t size = websocket_write_close(frame, code, reason);
-
     session_close(&connection->session);
     connection_set_state(connection, CLOSING);
     connection->closing_ms = now_ms(connection);
     metric_add(stats_close(stats_of(connection), code), 1);
-    stream_set_mark(&connection->stream, &connection->mark);
-    connection_wait(connection, config_of(connection)->close_timeout_ms);
-    connection_send(connection, frame, size);
+}
+
+static void send_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    unsigned char frame[2 + WEBSOCKET_CONTROL_LIMIT];
+
+    connection_send(connection, frame, websocket_write_close(frame, code, reason));
 }
 
 /* Sends the first close frame of the two. */
 static void dismiss(struct connection *connection, uint16_t code, const char *reason)
 {
     peer_log_closing(connection_peer(connection), code, reason, loop_now_ms(loop_of(connection)));
+    begin_close(connection, code);
+    stream_set_mark(&connection->stream, &connection->mark);
+    connection_wait(connection, config_of(connection)->close_timeout_ms);
     send_close(connection, code, reason);
 }
 
@@ -129,7 +133,37 @@ void connection_send_late_pong(struct connection *connection)
     memory_free(late);
 }
 
-static void on_control(struct connection *connection, const struct websocket_frame *frame)
+/*
+ * After its close frame a peer sends nothing more (RFC 6455 §5.5.1), and both close (§7.1.1): the
+ * kernel sends what is under way, and then FIN, for a socket that is closed, too. It only may not
+ * have bytes that nobody read, for then it sends RST; so we wait for the end of a peer who has said
+ * more, or has TLS, whose own farewell may still come.
+ */
+static bool may_end_at_once(const struct connection *connection, size_t bytes_behind)
+{
+    return bytes_behind == 0 && !connection->is_tls &&
+           stream_queued_bytes(&connection->stream) == 0;
+}
+
+static void on_close_frame(struct connection *connection, uint16_t code, size_t bytes_behind)
+{
+    if (is_open(connection)) {
+        peer_log_ended(connection_peer(connection), "closed by the peer");
+        begin_close(connection, code);
+        send_close(connection, code, "");
+    }
+    if (connection->state != CLOSING)
+        return;
+    if (may_end_at_once(connection, bytes_behind)) {
+        connection_end(connection);
+        return;
+    }
+    stream_set_mark(&connection->stream, &connection->mark);
+    connection_linger(connection);
+}
+
+static void on_control(struct connection *connection, const struct websocket_frame *frame,
+                       size_t bytes_behind)
 {
     switch (frame->opcode) {
     case WEBSOCKET_PING:
@@ -137,12 +171,7 @@ static void on_control(struct connection *connection, const struct websocket_fra
             answer_ping(connection, frame);
         return;
     case WEBSOCKET_CLOSE:
-        if (is_open(connection)) {
-            peer_log_ended(connection_peer(connection), "closed by the peer");
-            send_close(connection, frame->close_code, "");
-        }
-        if (connection->state == CLOSING)
-            connection_linger(connection);
+        on_close_frame(connection, frame->close_code, bytes_behind);
         return;
     default: /* a pong: it counted as a sign of life */
         if (is_open(connection))
@@ -179,7 +208,7 @@ void connection_read_frames(struct connection *connection, unsigned char *data, 
         if (event == WEBSOCKET_ERROR)
             fail(connection, frame.close_code, frame.reason);
         else if (event == WEBSOCKET_CONTROL)
-            on_control(connection, &frame);
+            on_control(connection, &frame, size);
         else if (is_open(connection))
             session_message(&connection->session, frame.opcode, frame.data, frame.size);
     }

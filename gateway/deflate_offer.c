@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <uv.h>
 
 #define EXTENSION       "permessage-deflate"
@@ -225,7 +224,7 @@ int deflate_negotiate(const struct http_request *request, enum deflate_window *w
     *window = DEFLATE_OFF;
     answer[0] = '\0';
     for (size_t i = 0; i < request->header_count && !error; i++) {
-        if (strcasecmp(request->headers[i].name, "sec-websocket-extensions") == 0)
+        if (http_header_is(&request->headers[i], "sec-websocket-extensions"))
             error = read_offers(request->headers[i].value, window, answer);
     }
     return error;

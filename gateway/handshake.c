@@ -1,8 +1,10 @@
 #include "gateway/handshake.h"
 
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <threads.h>
 #include <uv.h>
 
 #include "common/http_response.h"
@@ -10,16 +12,26 @@
 /* RFC 6455 §1.3. */
 #define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define KEY_SIZE    24 /* base64 of 16 bytes */
+#define SHA1_SIZE   20
+#define ACCEPT_SIZE 28 /* base64 of them */
+
+#define USUAL_ANSWER_SIZE 256
+
+static bool is_base64(char character)
+{
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+           (character >= '0' && character <= '9') || character == '+' || character == '/';
+}
 
 static bool is_key(const char *key)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t size = 0;
 
+    while (is_base64(key[size]))
+        size++;
     /* 22 characters carry 132 bits. That the last four be zero is not asked: they are not in the
      * example of RFC 6455 §4.1 itself. */
-    return strlen(key) == KEY_SIZE && strspn(key, alphabet) == KEY_SIZE - 2 &&
-           strcmp(key + KEY_SIZE - 2, "==") == 0;
+    return size == KEY_SIZE - 2 && strcmp(key + size, "==") == 0;
 }
 
 /* Past `scheme://`, or NULL. */
@@ -139,13 +151,14 @@ bool handshake_allows_origin(const struct http_request *request,
                              const struct option_list *allowed_origins,
                              const struct forwarded *forwarded, bool is_tls)
 {
-    struct asked asked = what_was_asked(request, forwarded, is_tls);
-    size_t count = http_request_header_count(request, "origin");
     const char *origin = http_request_header(request, "origin");
 
-    if (count == 0)
-        return true;
-    for (size_t i = 0; origin && i < allowed_origins->count; i++) {
+    if (!origin) /* none, or several */
+        return http_request_header_count(request, "origin") == 0;
+
+    struct asked asked = what_was_asked(request, forwarded, is_tls);
+
+    for (size_t i = 0; i < allowed_origins->count; i++) {
         if (matches(allowed_origins->items[i], origin, &asked))
             return true;
     }
@@ -160,7 +173,7 @@ int handshake_check(const struct http_request *request, const struct option_list
     const char *key = http_request_header(request, "sec-websocket-key");
 
     *message = "the handshake needs one Host header";
-    if (!http_request_names_host(request) || (host && host[0] == '\0'))
+    if (host ? host[0] == '\0' : !http_request_names_host(request))
         return 400;
     if (strcmp(request->method, "GET") != 0) {
         *message = "a WebSocket handshake is a GET";
@@ -174,10 +187,10 @@ int handshake_check(const struct http_request *request, const struct option_list
     if (request->minor_version < 1)
         return 400;
     *message = "the handshake needs Connection: Upgrade";
-    if (!http_request_header_has_token(request, "connection", "upgrade"))
+    if (!request->is_upgrade)
         return 400;
     *message = "the handshake needs one Sec-WebSocket-Version"; /* §11.3.5 */
-    if (http_request_header_count(request, "sec-websocket-version") > 1)
+    if (!version && http_request_header_count(request, "sec-websocket-version") > 1)
         return 400;
     *message = "this server speaks version 13";
     if (!version || strcmp(version, "13") != 0)
@@ -200,41 +213,66 @@ static void append_header(struct buffer *output, const char *name, const char *v
 }
 
 static EVP_MD *sha1;
+static tss_t contexts;
 
-static void fetch_sha1(void)
+static void free_context(void *context)
 {
-    sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    EVP_MD_CTX_free(context);
 }
 
-/* OpenSSL's search for an algorithm takes longer than the algorithm does for so few bytes, so it is
- * found once, for as long as the process lives. */
-static const EVP_MD *find_sha1(void)
+static void prepare_sha1(void)
+{
+    sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    if (tss_create(&contexts, free_context) != thrd_success)
+        abort();
+}
+
+/* For so few bytes OpenSSL takes longer to find an algorithm, and to make a context for it, than
+ * for the digest: it is found once, and each thread keeps its context. */
+static EVP_MD_CTX *sha1_context(void)
 {
     static uv_once_t once = UV_ONCE_INIT;
+    EVP_MD_CTX *context;
 
-    uv_once(&once, fetch_sha1);
-    return sha1;
+    uv_once(&once, prepare_sha1);
+    context = tss_get(contexts);
+    if (!context) {
+        context = EVP_MD_CTX_new();
+        tss_set(contexts, context);
+    }
+    return context;
+}
+
+static void digest_key(const char *key, unsigned char digest[EVP_MAX_MD_SIZE])
+{
+    EVP_MD_CTX *context = sha1_context();
+    char text[KEY_SIZE + sizeof(ACCEPT_GUID)];
+
+    memcpy(text, key, KEY_SIZE);
+    memcpy(text + KEY_SIZE, ACCEPT_GUID, sizeof(ACCEPT_GUID));
+    EVP_DigestInit_ex2(context, sha1, NULL);
+    EVP_DigestUpdate(context, text, sizeof(text) - 1);
+    EVP_DigestFinal_ex(context, digest, NULL);
 }
 
 void handshake_append_accept(const struct http_request *request, const char *subprotocol,
                              const char *extensions, struct buffer *output)
 {
-    char text[KEY_SIZE + sizeof(ACCEPT_GUID)];
+    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                               "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
     unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned char accept[32];
 
-    memcpy(text, http_request_header(request, "sec-websocket-key"), KEY_SIZE);
-    memcpy(text + KEY_SIZE, ACCEPT_GUID, sizeof(ACCEPT_GUID));
-    EVP_Digest(text, sizeof(text) - 1, digest, NULL, find_sha1(), NULL);
-    EVP_EncodeBlock(accept, digest, 20);
-    buffer_append_text(output, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                               "Connection: Upgrade\r\n");
-    append_header(output, "Sec-WebSocket-Accept", (const char *)accept);
+    digest_key(http_request_header(request, "sec-websocket-key"), digest);
+    buffer_reserve(output, USUAL_ANSWER_SIZE);
+    buffer_append(output, head, sizeof(head) - 1);
+    buffer_reserve(output, ACCEPT_SIZE + 1);
+    output->size += (size_t)EVP_EncodeBlock(output->data + output->size, digest, SHA1_SIZE);
+    buffer_append(output, "\r\n", 2);
     if (subprotocol)
         append_header(output, "Sec-WebSocket-Protocol", subprotocol);
     if (extensions[0] != '\0')
         append_header(output, "Sec-WebSocket-Extensions", extensions);
-    buffer_append_text(output, "\r\n");
+    buffer_append(output, "\r\n", 2);
 }
 
 void handshake_append_refusal(const struct http_request *request, int status, const char *message,

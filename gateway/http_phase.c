@@ -145,10 +145,9 @@ static bool negotiate(struct http_phase *http, const struct http_request *reques
 }
 
 static enum http_verdict respond_below(struct http_phase *http, const struct http_request *request,
-                                       struct buffer *output)
+                                       bool wants_upgrade, struct buffer *output)
 {
     const struct settings *settings = http->sessions->settings;
-    bool wants_upgrade = http_request_header_has_token(request, "upgrade", "websocket");
     char extensions[DEFLATE_ANSWER_LIMIT];
     const char *message = NULL;
 
@@ -161,8 +160,8 @@ static enum http_verdict respond_below(struct http_phase *http, const struct htt
         site_respond(settings, http->status, request, output);
         return HTTP_ANSWERED;
     }
-    if (http_request_names_host(request) && !plain_serves(request->path) &&
-        !client_serves(request->path))
+    if (!plain_serves(request->path) && !client_serves(request->path) &&
+        http_request_names_host(request))
         return refuse(http, request, 404, "there is no WebSocket at this path", output);
 
     struct forwarded *forwarded = read_forwarded(http, request);
@@ -213,7 +212,7 @@ static enum http_verdict answer(struct http_phase *http, const struct http_reque
         return HTTP_ANSWERED;
     }
     below.path = !path ? OUTSIDE : path[0] == '\0' ? "/" : path;
-    return respond_below(http, &below, output);
+    return respond_below(http, &below, wants_upgrade, output);
 }
 
 /* Whether the client sent it over TLS: to the proxy, where that says so, or else to us. */

@@ -70,15 +70,17 @@ static void on_freed(struct connection_host *host)
     report_if_drained(container_of(host, struct worker, connections));
 }
 
-static void on_accepted(struct listener *listener, int socket)
+static void on_accepted(struct listener *listener, int socket, const struct sockaddr_storage *peer)
 {
-    connection_accept(&container_of(listener, struct worker, listener)->connections, socket, false);
+    connection_accept(&container_of(listener, struct worker, listener)->connections, socket, peer,
+                      false);
 }
 
-static void on_tls_accepted(struct listener *listener, int socket)
+static void on_tls_accepted(struct listener *listener, int socket,
+                            const struct sockaddr_storage *peer)
 {
     connection_accept(&container_of(listener, struct worker, tls_listener)->connections, socket,
-                      true);
+                      peer, true);
 }
 
 static void close_listener(struct listener *listener)

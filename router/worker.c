@@ -22,8 +22,9 @@ uint64_t worker_now_ms(const struct worker *worker)
     return loop_now_ms(&worker->loop);
 }
 
-static void on_accepted(struct listener *listener, int socket)
+static void on_accepted(struct listener *listener, int socket, const struct sockaddr_storage *peer)
 {
+    (void)peer;
     peer_link_accept(container_of(listener, struct worker, listener),
                      &(struct router_arrival){.socket = socket});
 }

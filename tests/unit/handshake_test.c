@@ -68,6 +68,9 @@ static int check_origins(const char **allowed, size_t count)
 {
     struct option_list list = {count, allowed};
 
+    request.is_upgrade =
+        http_request_header_has_token(&request, "connection", "upgrade") &&
+        http_request_header_count(&request, "upgrade") > 0; /* as its reader does */
     return handshake_check(&request, &list, NULL, is_tls, &message);
 }
 

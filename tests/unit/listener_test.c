@@ -1,5 +1,6 @@
 #include "tests/unit/stream_fixture.h"
 
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 
@@ -15,6 +16,7 @@ static struct rlimit descriptors;
 static struct listener listener;
 static struct sockaddr_in address;
 static int accepted[CROWD];
+static struct sockaddr_storage peers[CROWD];
 static size_t accepted_count;
 static bool closes_on_accept;
 static bool is_closed;
@@ -28,10 +30,11 @@ static void on_listener_closed(struct listener *closed)
     is_closed = true;
 }
 
-static void on_accepted(struct listener *by, int socket)
+static void on_accepted(struct listener *by, int socket, const struct sockaddr_storage *from)
 {
     assert_ptr_equal(by, &listener);
     assert_true(accepted_count < CROWD);
+    peers[accepted_count] = *from;
     accepted[accepted_count++] = socket;
     if (closes_on_accept)
         listener_close(&listener, on_listener_closed);
@@ -94,6 +97,15 @@ static bool is_connected(int client)
     return poll(&wanted, 1, 0) == 0;
 }
 
+static bool is_without_delay(int socket)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+
+    assert_int_equal(getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
+    return value != 0;
+}
+
 static void connections_are_handed_over_ready_for_a_loop(void **state)
 {
     (void)state;
@@ -102,9 +114,39 @@ static void connections_are_handed_over_ready_for_a_loop(void **state)
     for (int i = 0; i < 3; i++) {
         assert_true(fcntl(accepted[i], F_GETFL) & O_NONBLOCK);
         assert_true(fcntl(accepted[i], F_GETFD) & FD_CLOEXEC);
+        assert_true(is_without_delay(accepted[i]));
         assert_true(is_connected(clients[i]));
     }
     assert_int_equal(errors(), 0);
+}
+
+static void connections_are_handed_over_with_the_address_of_their_peer(void **state)
+{
+    (void)state;
+    struct sockaddr_in own;
+    socklen_t size = sizeof(own);
+
+    connect_clients(1);
+    RUN_UNTIL(accepted_count == 1);
+    assert_int_equal(getsockname(clients[0], (struct sockaddr *)&own, &size), 0);
+    assert_memory_equal(&peers[0], &own, sizeof(own));
+}
+
+static void crowd_after_many_who_came_alone_is_let_in_at_once(void **state)
+{
+    (void)state;
+    unsigned iterations = 0;
+
+    for (size_t i = 0; i < 40; i++) {
+        connect_clients(1);
+        RUN_UNTIL(accepted_count == i + 1);
+    }
+    connect_clients(LISTENER_BATCH);
+    for (pulses = 0; accepted_count < client_count; iterations++) {
+        uv_run(&loop.uv, UV_RUN_ONCE);
+        assert_true(pulses <= WAIT_LIMIT_MS / PULSE_MS);
+    }
+    assert_true(iterations < LISTENER_BATCH / 2);
 }
 
 static void crowd_is_let_in_a_batch_at_a_time(void **state)
@@ -191,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(connections_are_handed_over_ready_for_a_loop),
+        TEST(connections_are_handed_over_with_the_address_of_their_peer),
+        TEST(crowd_after_many_who_came_alone_is_let_in_at_once),
         TEST(crowd_is_let_in_a_batch_at_a_time),
         TEST(connections_wait_while_there_is_no_descriptor),
         TEST(rest_is_not_spent_asking),

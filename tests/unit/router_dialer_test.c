@@ -105,8 +105,9 @@ static const struct router_link_events router_events = {
     .closed = on_router_closed,
 };
 
-static void on_accepted(struct listener *from, int socket)
+static void on_accepted(struct listener *from, int socket, const struct sockaddr_storage *peer)
 {
+    (void)peer;
     (void)from;
     accepted = memory_zeroed(1, sizeof(*accepted));
     router_link_accept(accepted, &router_host, NULL, &(struct router_arrival){.socket = socket},

@@ -1,16 +1,22 @@
 // The pure functions of the page's modules, in the browser that runs them.
 
 import assert from "node:assert/strict";
-import { beforeEach, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 
-import { openPage, useStage } from "./support.js";
+import { start } from "../lib/gateway.js";
+import { launchBrowser, openPage } from "./support.js";
 
 describe("the page's modules", () => {
-  const stage = useStage();
-  let page;
+  let gateway, browser, page; // one for all: a pure function leaves nothing behind
 
-  beforeEach(async () => {
-    page = await openPage(stage.browser, stage.gateway.url);
+  before(async () => {
+    gateway = await start();
+    browser = await launchBrowser();
+    page = await openPage(browser, gateway.url);
+  });
+  after(async () => {
+    await browser?.close();
+    await gateway?.stop();
   });
 
   // What a module's function returns for each list of arguments.

@@ -12,7 +12,7 @@ import { metric } from "../lib/metrics.js";
 import { RawClient, frame } from "../lib/raw_client.js";
 import { until, within } from "../lib/wait.js";
 
-const CONNECTS = 100_000;
+const CONNECTS = Number(process.env.CARILLON_TEST_CONNECTS ?? 100_000);
 const WAVE = 5_000; // half-open at a time
 const SLICE = 500; // that begin to connect at a time
 const SEED = Number(process.env.CARILLON_SEED ?? 20261124);

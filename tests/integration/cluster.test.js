@@ -11,7 +11,7 @@ import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
 import { until } from "../lib/wait.js";
 
-const MESSAGES = 10_000;
+const MESSAGES = 4_000;
 const KEEP_ALL = ["--history-size", String(2 * MESSAGES)]; // for a gateway that a busy machine parts from the bus
 
 // A client may be let in a moment before the bus has noted its gateway: what is said between the two is read

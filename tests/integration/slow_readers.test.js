@@ -111,11 +111,13 @@ onEachBus(BUSES, (Bus) => {
         stopped.socket.end();
       }));
 
+    const crowd = Bus === BUSES[0] ? 1000 : 200; // the fast ones' part is the same on any bus
+
     // The kernel holds about 4 MB for one who does not read; what is beyond waits in the gateway.
-    it("takes 1 MB/s, and a tenth of what 1,000 fast ones take, costs them nothing and loses nothing", async () => {
+    it(`takes 1 MB/s, and a tenth of what ${crowd} fast ones take, costs them nothing and loses nothing`, async () => {
       const limits = ["--send-queue-limit", "64M", "--bus-buffer", "64M", "--ping-interval", "1h"];
       const gateway = await launch({ args: ["--message-rate", "0", "--threads", "2", ...limits] });
-      const fast = await Promise.all(Array.from({ length: 1000 }, () => RawClient.upgrade(gateway)));
+      const fast = await Promise.all(Array.from({ length: crowd }, () => RawClient.upgrade(gateway)));
       const slow = await SlowReader.open(gateway);
       const all = createHash("sha256");
       let size = 0;
@@ -134,7 +136,7 @@ onEachBus(BUSES, (Bus) => {
       }
       assert.ok(slow.taken > 0 && slow.taken <= size / 10, `the slow one has ${slow.taken} of ${size} bytes`);
       assert.equal(await slow.finish(size), all.digest("hex"));
-      assert.equal(await metric(gateway, "carillon_websockets"), 1001);
+      assert.equal(await metric(gateway, "carillon_websockets"), crowd + 1);
       assert.equal(await metric(gateway, "carillon_slow_consumers_total"), 0);
       slow.stop();
       for (const client of fast) client.destroy();

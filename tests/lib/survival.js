@@ -8,7 +8,9 @@ import { assertOneBeginning, assertSameChat, chatter } from "./delivery.js";
 import { metric } from "./metrics.js";
 import { until } from "./wait.js";
 
-const MESSAGES = 10_000;
+// More than the 1,024 that a gateway keeps of a channel, at a pace at which faults fall into the talk.
+const MESSAGES = 4_000;
+const PACE = { batch: 4, pauseMs: 6 };
 const ROOMY = ["--bus-buffer", "64M", "--history-size", String(2 * MESSAGES)];
 
 function sendersOf(clients) {
@@ -23,7 +25,7 @@ export function survives(Bus, fault, { args = [], messages = MESSAGES, ...option
     const senders = sendersOf(clients);
     const each = (total) => Math.ceil(total / senders.length);
 
-    const talk = chatter(senders, each(messages * 0.8), { batch: 8, pauseMs: 5 });
+    const talk = chatter(senders, each(messages * 0.8), PACE);
     await people[0].received(messages / 10);
     await fault(cluster);
     const during = await talk;
@@ -55,7 +57,7 @@ export function isTold(Bus, fault, { messages = MESSAGES, ...options } = {}) {
     const senders = sendersOf(clients);
     const quiet = await Promise.all(gateways.map((gateway) => Client.open(gateway, { channel: "quiet" })));
 
-    const talk = chatter(senders, Math.ceil(messages / senders.length), { batch: 8, pauseMs: 5 });
+    const talk = chatter(senders, Math.ceil(messages / senders.length), PACE);
     await Promise.all(people.map((client) => client.received(messages / 10)));
     const epoch = await bus.epochOf("lobby");
     await fault(cluster);

@@ -33,10 +33,8 @@ static void handle_element(struct client *client, const struct element *element)
     case ELEMENT_OTHER:
         return;
     case ELEMENT_READY:
-        if (client->state == CLIENT_JOINING) {
-            client->state = CLIENT_OPEN;
-            events->opened(client);
-        }
+        if (client->state == CLIENT_JOINING)
+            client_open(client);
         return;
     case ELEMENT_MESSAGE:
         events->message(client, element->data, element->size);

@@ -10,6 +10,9 @@ static inline bool client_is_upgraded(const struct client *client)
     return client->state == CLIENT_JOINING || client->state == CLIENT_OPEN;
 }
 
+/* It may send and hear messages from now on. */
+void client_open(struct client *client);
+
 /* Closes the connection and tells why. */
 void client_end(struct client *client, const char *reason);
 

@@ -64,6 +64,24 @@ void client_send(struct client *client)
     block_unref(frames);
 }
 
+void client_send_soon(struct client *client)
+{
+    if (list_is_empty(&client->reply_link))
+        list_append(&client->host->clients.replying, &client->reply_link);
+}
+
+void client_send_replies(struct session_host *host)
+{
+    struct list *replying = &host->clients.replying;
+
+    while (!list_is_empty(replying)) {
+        struct client *client = container_of(replying->next, struct client, reply_link);
+
+        list_remove(&client->reply_link);
+        client_send(client);
+    }
+}
+
 void client_refuse_with(struct client *client, uint32_t id, uint32_t code, const char *message,
                         bool is_temporary)
 {
@@ -387,6 +405,7 @@ static void on_close(struct session *session)
 
     if (!client)
         return;
+    list_remove(&client->reply_link);
     session->client = NULL;
     client->session = NULL;
     client_stream_end(client);
@@ -480,6 +499,7 @@ void client_open(struct session *session, struct session_host *host, enum transp
     client->transport = transport;
     write_id(client->id);
     client_keep_headers(client, headers);
+    list_init(&client->reply_link);
     waiter_init(&client->expiry, on_expiry);
     loop_wait(host->loop, &client->expiry, host->settings->config.handshake_timeout_ms);
     session->client = client;

@@ -39,6 +39,9 @@ void client_control(struct session_host *host, const struct message *act);
 /* What a client posted beside its stream; a session that is not there has ended. */
 void client_emulate(struct session_host *host, struct text session, const void *data, size_t size);
 
+/* The end of a tick, before its messages go out: sends the replies that wait for it. */
+void client_send_replies(struct session_host *host);
+
 /* There is room on the way to the hub again: streams do what they were sent meanwhile. */
 void client_streams_go_on(struct session_host *host);
 

@@ -48,7 +48,8 @@ struct client {
     struct connect_reply *reply; /* while it is being put together */
     bool is_gathering;           /* replies, that go out together at the end of it */
     struct buffer replies;
-    struct buffer held;           /* what it sent while it is CONNECTING, or the hub is behind */
+    struct list reply_link; /* in its worker's `replying` while they wait for the end of the tick */
+    struct buffer held;     /* what it sent while it is CONNECTING, or the hub is behind */
     struct client_stream *stream; /* NULL: a WebSocket */
     struct client_hooks *hooks;   /* NULL while there is nothing to keep for the backend */
 };
@@ -128,6 +129,10 @@ void client_unref(struct client *client);
  * together. */
 struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
+
+/* Sends them at the end of the tick, or with what is sent before: for what often comes in numbers.
+ */
+void client_send_soon(struct client *client);
 
 /* It is connected, or what held it up is over: does what it sent meanwhile. */
 void client_read_held(struct client *client);

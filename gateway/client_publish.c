@@ -111,5 +111,5 @@ void client_published(struct session *session, const struct publish_command *com
     }
     client_write_published(client_replies(client), client_format(client), (uint32_t)command->tag,
                            message->offset, text_of(message->epoch));
-    client_send(client);
+    client_send_soon(client);
 }

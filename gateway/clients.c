@@ -15,6 +15,7 @@ void clients_init(struct clients *clients)
 {
     *clients = (struct clients){.by_id = {0}};
     list_init(&clients->held);
+    list_init(&clients->replying);
 }
 
 void clients_deinit(struct clients *clients)

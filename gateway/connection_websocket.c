@@ -7,6 +7,8 @@
 #include "gateway/connection_inside.h"
 #include "gateway/peer_log.h"
 
+#define FETCHED_AHEAD 4 /* connections that are to be sent something */
+
 /* Forgets the channel; what the peer still says no longer counts. */
 static void begin_close(struct connection *connection, uint16_t code)
 {
@@ -275,8 +277,9 @@ static void on_session_send(struct session_host *host, struct session *const *se
     size_t sent = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (i + 1 < count) /* its memory is on the way while the kernel has this one */
-            __builtin_prefetch(of_session(sessions[i + 1]), 1);
+        /* Its memory is on the way while the kernel has this one, or the gather the next ones. */
+        if (i + FETCHED_AHEAD < count)
+            __builtin_prefetch(of_session(sessions[i + FETCHED_AHEAD]), 1);
         sent += send_frames(of_session(sessions[i]), host->loop, frames);
     }
     metric_add(&host->stats->deliveries, sent * messages);

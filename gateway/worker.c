@@ -329,6 +329,7 @@ static void on_after_poll(uv_check_t *handle)
         worker->connections.sessions.settings->config.send_queue_limit;
     recents_end_tick(&worker->connections.sessions.recents);
     stream_gather_begin(&worker->loop);
+    client_send_replies(&worker->connections.sessions);
     end_tick(worker, &worker->connections.sessions.channels);
     stream_gather_end(&worker->loop);
     if (connections_shake_hands(&worker->connections))

@@ -21,6 +21,7 @@ struct peer {
     bool is_gone;
     uint16_t close_code;
     struct buffer sent; /* frames */
+    size_t sends;
 };
 
 static struct loop loop;
@@ -30,6 +31,7 @@ static struct settings settings;
 static struct status status;
 static struct session_host host;
 static struct peer peer;
+static int publish_error; /* what the bus says of each publish; of a join nobody is told */
 
 /* What the hub was asked, oldest first. */
 static struct ask_command *asks[32];
@@ -48,6 +50,7 @@ static void on_send(struct session_host *its_host, struct session *const *sessio
     (void)sessions;
     (void)messages;
     assert_int_equal(count, 1);
+    peer.sends++;
     buffer_append(&peer.sent, frames->data, frames->size);
 }
 
@@ -78,7 +81,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
     case COMMAND_PUBLISH: {
         struct publish_command *publish = container_of(command, struct publish_command, command);
 
-        publish->error = UV_EMSGSIZE; /* a join, which nobody waits for, is told nothing */
+        publish->error = publish_error;
         session_published(publish);
         break;
     }
@@ -95,6 +98,7 @@ static int set_up(void **state)
     (void)state;
     peer = (struct peer){0};
     ask_count = 0;
+    publish_error = UV_EMSGSIZE;
     stats = (struct worker_stats){0};
     settings.config = (struct config){.handshake_timeout_ms = 1000, .client_channel_limit = 10};
     settings.config.max_message_size = 1000;
@@ -120,6 +124,7 @@ static int set_up(void **state)
                                  .stats = &stats,
                                  .status = &status,
                                  .loop = &loop};
+    clients_init(&host.clients);
     wires_init(&host.wires, &stats, 0);
     channels_init(&host.channels, &host.wires.sink, NULL, &hub, &stats);
     recents_init(&host.recents, 1 << 20, 100, client_ask_recent, &host);
@@ -223,6 +228,49 @@ static void what_the_bus_refuses_for_good_is_a_limit(void **state)
     assert_told("{\"id\":2,\"error\":{\"code\":106");
 }
 
+static void publish_two(void)
+{
+    connect_client();
+    publish_error = 0;
+    peer.sends = 0;
+    say("{\"id\":2,\"publish\":{\"channel\":\"room\",\"data\":1}}\n"
+        "{\"id\":3,\"publish\":{\"channel\":\"room\",\"data\":2}}");
+}
+
+static void publishes_of_a_tick_are_acknowledged_together_at_its_end(void **state)
+{
+    (void)state;
+    publish_two();
+    assert_int_equal(peer.sends, 0);
+    client_send_replies(&host);
+    assert_int_equal(peer.sends, 1);
+    assert_told("{\"id\":2,\"publish\":{}}\n{\"id\":3,\"publish\":{}}");
+    client_send_replies(&host);
+    assert_int_equal(peer.sends, 1);
+}
+
+static void acknowledgements_go_before_what_is_said_later(void **state)
+{
+    (void)state;
+    publish_two();
+    publish_error = UV_EMSGSIZE;
+    say("{\"id\":4,\"publish\":{\"channel\":\"room\",\"data\":3}}");
+    assert_int_equal(peer.sends, 2); /* as the next frame is read, and its own error */
+    assert_told("{\"id\":2,\"publish\":{}}\n{\"id\":3,\"publish\":{}}");
+    assert_told("{\"id\":4,\"error\"");
+    client_send_replies(&host);
+    assert_int_equal(peer.sends, 2);
+}
+
+static void who_has_gone_at_the_end_of_the_tick_is_told_nothing(void **state)
+{
+    (void)state;
+    publish_two();
+    hang_up();
+    client_send_replies(&host);
+    assert_int_equal(peer.sends, 0);
+}
+
 static void answers_for_one_who_has_gone_are_dropped(void **state)
 {
     (void)state;
@@ -289,6 +337,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_bus_that_is_away_is_told_as_not_available),
         CASE(what_the_bus_refuses_for_good_is_a_limit),
+        CASE(publishes_of_a_tick_are_acknowledged_together_at_its_end),
+        CASE(acknowledgements_go_before_what_is_said_later),
+        CASE(who_has_gone_at_the_end_of_the_tick_is_told_nothing),
         CASE(answers_for_one_who_has_gone_are_dropped),
         CASE(one_who_leaves_before_the_bus_answered_can_come_again),
         CASE(no_more_than_some_questions_are_under_way),

@@ -40,7 +40,8 @@ void inbox_drain(struct inbox *inbox);
 /*
  * From hold to send, what this thread posts wakes nobody: whom it concerns is woken by the second
  * call, once. So a receiver with whom we share a processor does not begin with the first of many
- * items; those of other threads wait with ours. For loops (wakeups.h).
+ * items; those of other threads wait with ours. For loops (wakeups.h). Who waits for another thread
+ * amid an iteration has to send before.
  */
 void inbox_hold_wakeups(void);
 void inbox_send_wakeups(void);

@@ -503,6 +503,7 @@ void stream_close(struct stream *stream)
     stream_settle(stream);
     if (stream->tls && !stream->queue)
         stream_tls_end(stream); /* which needs a moment's luck with the kernel's buffer */
+    stream->is_ready = false;   /* its descriptor will be somebody else's */
     uv_close(&stream->uv.handle, on_closed);
 }
 

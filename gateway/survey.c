@@ -55,6 +55,7 @@ const struct survey_result *survey_take(struct survey *survey, struct worker **w
         survey->missing = worker_count;
         survey->has_grown = true;
         ask(survey, workers, worker_count);
+        inbox_send_wakeups(); /* not at the end of the iteration, which waits for the answers */
     }
     while (survey->missing > 0 && (now_ns = uv_hrtime()) < deadline_ns)
         uv_cond_timedwait(&survey->done, &survey->lock, deadline_ns - now_ns);

@@ -200,6 +200,13 @@ static void go_on(struct worker *worker)
     worker->streams_are_next = !worker->streams_are_next;
 }
 
+/* What is known is said before connections are closed. */
+static void say_all(struct worker *worker)
+{
+    client_send_replies(&worker->connections.sessions);
+    channels_flush(&worker->connections.sessions.channels);
+}
+
 static void receive(struct inbox *inbox, struct inbox_item *item)
 {
     struct worker *worker = of_inbox(inbox);
@@ -243,7 +250,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         emulation_deliver(container_of(command, struct emulation_command, command));
         return;
     case COMMAND_SETTLED:
-        channels_flush(channels);
+        say_all(worker);
         connections_dismiss(&worker->connections, &worker->settling);
         settle(worker);
         break;
@@ -252,7 +259,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         break;
     case COMMAND_OVERRUN:
         metric_add(&worker->stats.overruns, 1);
-        channels_flush(channels);
+        say_all(worker);
         connections_restart(&worker->connections);
         break;
     case COMMAND_CONTROL: {

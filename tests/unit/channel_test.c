@@ -214,6 +214,34 @@ static void leaving_between_ticks_costs_the_others_nothing(void **state)
     }
 }
 
+/* Of more than are handed out in one call, some leave as they are served. */
+static void whoever_leaves_amid_a_large_flush_costs_the_others_nothing(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    static struct listener crowd[MANY];
+
+    for (size_t step = 1; step < 9; step++) {
+        struct channel *channel = create_open();
+
+        memset(crowd, 0, sizeof(crowd));
+        for (size_t i = 0; i < MANY; i++) {
+            channel_join(channel, &crowd[i].subscription, &crowd[i], WIRE_SIMPLE);
+            crowd[i].leaves = i % step == 0;
+        }
+        say(channel, "a");
+        channel_flush(channel);
+        say(channel, "b");
+        channel_flush(channel);
+        for (size_t i = 0; i < MANY; i++) {
+            assert_string_equal(crowd[i].heard, i % step == 0 ? "a|" : "a|b|");
+            if (crowd[i].subscription.channel)
+                channel_leave(&crowd[i].subscription);
+        }
+        finish(channel);
+    }
+}
+
 static void many_come_and_go(void **state)
 {
     (void)state;
@@ -367,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup(everybody_is_told_of_a_refusal_and_may_leave, reset),
         cmocka_unit_test_setup(leaving_in_a_flush_costs_the_others_nothing, reset),
         cmocka_unit_test_setup(leaving_between_ticks_costs_the_others_nothing, reset),
+        cmocka_unit_test_setup(whoever_leaves_amid_a_large_flush_costs_the_others_nothing, reset),
         cmocka_unit_test_setup(many_come_and_go, reset),
         cmocka_unit_test_setup(long_tick_is_flushed_before_its_time, reset),
         cmocka_unit_test_setup(every_dirty_channel_is_flushed_once, reset),

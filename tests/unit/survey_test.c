@@ -128,6 +128,20 @@ static unsigned answer(unsigned worker)
     return looks;
 }
 
+/* As where it is asked for amid an iteration, whose end would wait for the answers. */
+static void workers_are_woken_before_it_waits(void **state)
+{
+    (void)state;
+    join(0, "lobby");
+    inbox_hold_wakeups();
+    survey_take(&survey, workers, WORKERS, 1000);
+    uv_run(&loop.uv, UV_RUN_NOWAIT);
+    for (unsigned i = 0; i < WORKERS; i++)
+        answer(i);
+    assert_int_equal(take(1100)->taken_ms, 1100);
+    inbox_send_wakeups();
+}
+
 static void result_is_what_all_workers_have_found(void **state)
 {
     (void)state;
@@ -237,6 +251,7 @@ static void slow_clients_of_all_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(workers_are_woken_before_it_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(result_is_what_all_workers_have_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_asked_twice_in_a_moment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_channels_are_looked_at_a_little_at_a_time, set_up,

@@ -146,7 +146,7 @@ static void batches_of_another_magnitude_are_judged_apart(void **state)
     send_batches(1, UINT32_MAX); /* as large as there can be */
     send_batches(1, 1);
     assert_int_equal(sent[SEND_EACH] + sent[SEND_RING],
-                     TRIAL_BATCHES * (100 + 2) + (uint64_t)UINT32_MAX + 1);
+                     (uint64_t)TRIAL_BATCHES * (100 + 2) + UINT32_MAX + 1);
 }
 
 static void cheap_sends_are_told_apart(void **state)

@@ -83,11 +83,6 @@ static bool is_about_a_body(const unsigned char *name, size_t size)
     return is_named(name, size, "Content-Length") || is_named(name, size, "Transfer-Encoding");
 }
 
-static bool is_blank(unsigned char character)
-{
-    return character == ' ' || character == '\t';
-}
-
 /* Returns where the next line begins, or 0. */
 static size_t scan_field(struct http_head *head, const unsigned char *text, size_t size,
                          size_t start)
@@ -100,7 +95,7 @@ static size_t scan_field(struct http_head *head, const unsigned char *text, size
         colon++;
     if (colon == start || text[colon] != ':' || is_about_a_body(text + start, colon - start))
         return 0;
-    for (value = colon + 1; is_blank(text[value]); value++)
+    for (value = colon + 1; http_is_blank(text[value]); value++)
         ;
     for (end = http_skip_plain(text, size, value); text[end] == '\t';)
         end = http_skip_plain(text, size, end + 1);

@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "common/http_syntax.h"
 #include "common/percent.h"
 
 const char *http_request_header(const struct http_request *request, const char *name)
@@ -48,7 +49,7 @@ bool http_list_has_token(const char *list, const char *token)
     size_t token_size = strlen(token);
 
     for (;;) {
-        while (*list == ' ' || *list == '\t' || *list == ',')
+        while (http_is_blank(*list) || *list == ',')
             list++;
         if (*list == '\0')
             return false;
@@ -56,7 +57,7 @@ bool http_list_has_token(const char *list, const char *token)
         size_t item_size = strcspn(list, ",");
         size_t size = item_size;
 
-        while (list[size - 1] == ' ' || list[size - 1] == '\t')
+        while (http_is_blank(list[size - 1]))
             size--;
         if (size == token_size && strncasecmp(list, token, size) == 0)
             return true;

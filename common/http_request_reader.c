@@ -108,11 +108,6 @@ static const struct http_parser_settings callbacks = {
     .on_headers_complete = on_head_complete,
 };
 
-static bool is_blank(char character)
-{
-    return character == ' ' || character == '\t';
-}
-
 /* RFC 9112 §2.2 lets a client send empty lines before its request. */
 static size_t request_line_start(const struct buffer *head)
 {
@@ -166,7 +161,7 @@ static int take_headers(struct http_request_reader *reader, bool is_scanned)
             !http_is_token(head->data + field->name.start, field->name.end - field->name.start))
             return 400;
         while (field->value.end > field->value.start &&
-               is_blank((char)head->data[field->value.end - 1]))
+               http_is_blank(head->data[field->value.end - 1]))
             field->value.end--;
         reader->headers[i] =
             (struct http_header){terminate(head, &field->name), terminate(head, &field->value)};

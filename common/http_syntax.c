@@ -12,11 +12,6 @@ bool http_is_token(const unsigned char *text, size_t size)
     return size > 0;
 }
 
-static bool is_blank(char character)
-{
-    return character == ' ' || character == '\t';
-}
-
 /* What stands for itself in a line, as most bytes do. */
 static bool is_plain(unsigned char character)
 {
@@ -58,7 +53,7 @@ bool http_has_strict_lines(const unsigned char *text, size_t size)
                 return false;
             break;
         case '\n':
-            if (at == 0 || text[at - 1] != '\r' || is_blank((char)next))
+            if (at == 0 || text[at - 1] != '\r' || http_is_blank(next))
                 return false;
             break;
         case '\t':

@@ -23,6 +23,12 @@ static inline bool http_is_target_character(unsigned char character)
     return character > 0x20 && character < 0x7f && character != '#';
 }
 
+/* OWS, RFC 9110 §5.6.3 */
+static inline bool http_is_blank(int character)
+{
+    return character == ' ' || character == '\t';
+}
+
 bool http_is_token(const unsigned char *text, size_t size);
 
 /* Where from `at` on the next control character is; `size` if there is none. */

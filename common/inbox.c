@@ -5,6 +5,8 @@
  */
 #include "common/inbox.h"
 
+#include <stdbool.h>
+
 #include "common/memory.h"
 
 #define HELD_LIMIT 80 /* inboxes; for more, a thread does not wait to wake them */

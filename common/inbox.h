@@ -10,7 +10,6 @@
 #define COMMON_INBOX_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <uv.h>
 
 struct inbox_item {

@@ -27,16 +27,16 @@ struct send_part send_trial_next(struct send_trial *trial, unsigned batch, unsig
 {
     struct send_magnitude *magnitude = magnitude_of(trial, batch);
     struct send_part part = {magnitude->choice, left, false};
+    unsigned timed = batch < SEND_TRIAL_PART ? batch : SEND_TRIAL_PART;
 
     if (magnitude->rest > 0) {
         magnitude->rest--;
         return part;
     }
-    if (batch < SEND_TRIAL_PART ? left < batch : left < SEND_TRIAL_PART)
+    if (left < timed)
         return part; /* a rest is no measure */
+    part.count = timed;
     part.is_timed = true;
-    if (part.count > SEND_TRIAL_PART)
-        part.count = SEND_TRIAL_PART;
     /* Each, ring, ring, each, …: what changes steadily meanwhile weighs on both alike. */
     part.way = (magnitude->step ^ magnitude->step >> 1) & 1 ? SEND_RING : SEND_EACH;
     return part;

@@ -60,7 +60,7 @@ struct stream {
     uint16_t gather_turn;       /* in which a write of it was gathered last; 0: in none */
     bool is_ready : 1;          /* connected */
     bool is_ended : 1;          /* FIN was sent */
-    bool is_secure : 1;         /* there is TLS */
+    bool is_secure : 1;         /* tls is there */
     struct stream_tls *tls;     /* NULL: plain */
     const struct stream_events *events;
     union {

@@ -82,12 +82,17 @@ static bool clear_way(void *owner)
     return taken >= 0 && encrypted->size == 0 && kernel_tls_has_room(fd);
 }
 
-void stream_secure(struct stream *stream, struct tls_context *context, const char *host)
+static void add_tls(struct stream *stream, struct tls_session *session)
 {
     assert(!stream->tls);
     stream->tls = memory_zeroed(1, sizeof(*stream->tls));
     stream->is_secure = true;
-    stream->tls->session = tls_session_create(context, host);
+    stream->tls->session = session;
+}
+
+void stream_secure(struct stream *stream, struct tls_context *context, const char *host)
+{
+    add_tls(stream, tls_session_create(context, host));
 
     uv_os_fd_t fd;
 
@@ -137,10 +142,7 @@ struct tls_session *stream_release_tls(struct stream *stream)
 
 void stream_adopt_tls(struct stream *stream, struct tls_session *session)
 {
-    assert(!stream->tls);
-    stream->tls = memory_zeroed(1, sizeof(*stream->tls));
-    stream->is_secure = true;
-    stream->tls->session = session;
+    add_tls(stream, session);
     stream->tls->state = TLS_OPEN;
 }
 

@@ -31,12 +31,6 @@ int wakeups_start(struct wakeups *wakeups, uv_loop_t *loop)
     return 0;
 }
 
-void wakeups_send(struct wakeups *wakeups)
-{
-    (void)wakeups; /* those of its thread */
-    inbox_send_wakeups();
-}
-
 void wakeups_stop(struct wakeups *wakeups)
 {
     inbox_send_wakeups();

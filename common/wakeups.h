@@ -16,11 +16,9 @@ struct wakeups {
     uv_check_t after_poll;
 };
 
-/* Keeps no loop alive. 0 or a libuv error. */
+/* Keeps no loop alive. A loop with long work to do after its poll calls inbox_send_wakeups before.
+ * 0 or a libuv error. */
 int wakeups_start(struct wakeups *wakeups, uv_loop_t *loop);
-
-/* Sends those that are held now: for a loop that has long work to do after its poll. */
-void wakeups_send(struct wakeups *wakeups);
 
 /* Sends those that are held, and closes the handles. */
 void wakeups_stop(struct wakeups *wakeups);

@@ -34,8 +34,8 @@ void channels_deinit(struct channels *channels);
 
 /*
  * Subscribes to the channel of that name (1 to MESSAGE_CHANNEL_LIMIT bytes); `receiver` and `wire`
- * are those of channel_join. Returns CHANNEL_OPEN,
- * or CHANNEL_OPENING where `opened` of the sink will follow.
+ * are those of channel_join. Returns CHANNEL_OPEN, or CHANNEL_OPENING where `opened` of the sink
+ * will follow.
  */
 enum channel_state channels_join(struct channels *channels, const char *name, size_t name_size,
                                  struct subscription *subscription, void *receiver, uint8_t wire);

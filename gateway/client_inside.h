@@ -130,8 +130,7 @@ void client_unref(struct client *client);
 struct buffer *client_replies(struct client *client);
 void client_send(struct client *client);
 
-/* Sends them at the end of the tick, or with what is sent before: for what often comes in numbers.
- */
+/* Sends them at the end of the tick, or with what is sent before: for what comes in numbers. */
 void client_send_soon(struct client *client);
 
 /* It is connected, or what held it up is over: does what it sent meanwhile. */

@@ -23,8 +23,7 @@ struct clients {
     struct map by_user;    /* struct client_user */
     struct map by_session; /* struct client_stream: those that have a stream and no WebSocket */
     struct list held;      /* of those, the ones whose commands wait for the hub; oldest first */
-    struct list
-        replying; /* struct client: what they are to be told waits for the end of the tick */
+    struct list replying;  /* struct client: with replies that wait for the end of the tick */
 };
 
 void clients_init(struct clients *clients);

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "common/address.h"
+#include "common/http_syntax.h"
 #include "gateway/forwarded_element.h"
 
 #define NODE_LIMIT 63 /* characters of an address with brackets and port, with room to spare */
@@ -57,7 +58,7 @@ static const char *previous_item(struct backwards *list, size_t *size)
     else
         list->size = (size_t)(start - list->value) - 1;
     start += strspn(start, " \t");
-    while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
+    while (end > start && http_is_blank(end[-1]))
         end--;
     *size = end > start ? (size_t)(end - start) : 0;
     return start;

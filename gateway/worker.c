@@ -330,7 +330,7 @@ static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
-    wakeups_send(&worker->wakeups);
+    inbox_send_wakeups();
     worker->connections.sessions.recents.now_ms = loop_now_ms(&worker->loop);
     worker->connections.sessions.recents.reach_bytes =
         worker->connections.sessions.settings->config.send_queue_limit;

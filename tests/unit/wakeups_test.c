@@ -126,7 +126,7 @@ static void a_loop_with_more_to_do_sends_them_early(void **state)
     inbox_post(&inbox, &items[posted++]);
     run_receiver();
     assert_int_equal(received, 0);
-    wakeups_send(&wakeups);
+    inbox_send_wakeups();
     run_receiver();
     assert_int_equal(received, 1);
 }

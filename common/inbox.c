@@ -6,23 +6,28 @@
 #include "common/inbox.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "common/memory.h"
 
 #define HELD_LIMIT 80 /* inboxes; for more, a thread does not wait to wake them */
+#define OWN_LIMIT  4  /* of the loop itself, which are received from at the end of a poll, */
+#define OWN_ROUNDS 2  /* so often: to the hub and back; then its sockets have their turn */
 
 /* Whom a thread is to wake. It found their queues empty, so that nobody else wakes them. */
 struct held_wakeups {
-    bool is_holding;
+    const uv_loop_t *polling; /* NULL: nothing is held */
     unsigned count;
+    unsigned own_count;
     struct inbox *inboxes[HELD_LIMIT];
+    struct inbox *own[OWN_LIMIT];
 };
 
 static _Thread_local struct held_wakeups held;
 
-void inbox_hold_wakeups(void)
+void inbox_begin_poll(const uv_loop_t *loop)
 {
-    held.is_holding = true;
+    held.polling = loop;
 }
 
 void inbox_send_wakeups(void)
@@ -30,12 +35,37 @@ void inbox_send_wakeups(void)
     for (unsigned i = 0; i < held.count; i++)
         uv_async_send(&held.inboxes[i]->wakeup);
     held.count = 0;
-    held.is_holding = false;
+}
+
+static void receive_own(void)
+{
+    struct inbox *inboxes[OWN_LIMIT];
+    unsigned count = held.own_count;
+
+    memcpy(inboxes, held.own, sizeof(inboxes));
+    held.own_count = 0;
+    for (unsigned i = 0; i < count; i++)
+        inbox_drain(inboxes[i]);
+}
+
+void inbox_end_poll(void)
+{
+    for (unsigned round = 0; round < OWN_ROUNDS && held.own_count > 0; round++)
+        receive_own();
+    for (unsigned i = 0; i < held.own_count; i++)
+        uv_async_send(&held.own[i]->wakeup);
+    held.own_count = 0;
+    inbox_send_wakeups();
+    held.polling = NULL;
 }
 
 static void wake(struct inbox *inbox)
 {
-    if (held.is_holding && held.count < HELD_LIMIT)
+    bool is_own = inbox->wakeup.loop == held.polling;
+
+    if (is_own && held.own_count < OWN_LIMIT)
+        held.own[held.own_count++] = inbox;
+    else if (held.polling && !is_own && held.count < HELD_LIMIT)
         held.inboxes[held.count++] = inbox;
     else
         uv_async_send(&inbox->wakeup);
@@ -86,7 +116,17 @@ void inbox_drain(struct inbox *inbox)
     }
 }
 
+/* Nobody else is left who could have found it empty. */
+static void forget(const struct inbox *inbox)
+{
+    for (unsigned i = held.own_count; i > 0; i--) {
+        if (held.own[i - 1] == inbox)
+            held.own[i - 1] = held.own[--held.own_count];
+    }
+}
+
 void inbox_close(struct inbox *inbox)
 {
+    forget(inbox);
     uv_close((uv_handle_t *)&inbox->wakeup, NULL);
 }

@@ -37,12 +37,16 @@ void inbox_post(struct inbox *inbox, struct inbox_item *item);
 void inbox_drain(struct inbox *inbox);
 
 /*
- * From hold to send, what this thread posts wakes nobody: whom it concerns is woken by the second
- * call, once. So a receiver with whom we share a processor does not begin with the first of many
- * items; those of other threads wait with ours. For loops (wakeups.h). Who waits for another thread
- * amid an iteration has to send before.
+ * From the beginning of a thread's poll to its end, what it posts wakes nobody, so that a burst that
+ * it reads stays one batch. At the end the inboxes of `loop` itself receive what they were posted,
+ * and others what came of that, for a few rounds and without a wake-up; then other loops are woken,
+ * each once. For loops (wakeups.h).
  */
-void inbox_hold_wakeups(void);
+void inbox_begin_poll(const uv_loop_t *loop);
+void inbox_end_poll(void);
+
+/* Wakes those of other loops that wait for the end of the poll. Before a thread waits for another
+ * one in the middle of it. */
 void inbox_send_wakeups(void);
 
 /* Closes the wake-up handle. Nobody may post any more; what is left must have been drained. The

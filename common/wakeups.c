@@ -4,14 +4,13 @@
 
 static void on_before_poll(uv_prepare_t *handle)
 {
-    (void)handle;
-    inbox_hold_wakeups();
+    inbox_begin_poll(handle->loop);
 }
 
 static void on_after_poll(uv_check_t *handle)
 {
     (void)handle;
-    inbox_send_wakeups();
+    inbox_end_poll();
 }
 
 int wakeups_start(struct wakeups *wakeups, uv_loop_t *loop)
@@ -33,7 +32,7 @@ int wakeups_start(struct wakeups *wakeups, uv_loop_t *loop)
 
 void wakeups_stop(struct wakeups *wakeups)
 {
-    inbox_send_wakeups();
+    inbox_end_poll();
     uv_close((uv_handle_t *)&wakeups->before_poll, NULL);
     uv_close((uv_handle_t *)&wakeups->after_poll, NULL);
 }

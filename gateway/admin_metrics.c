@@ -306,7 +306,8 @@ static void append_lag(struct buffer *text, struct hub *hub)
     metrics_histogram(text, "carillon_loop_lag_seconds", lag);
     memory_free(lag);
     metrics_describe(text, "carillon_main_loop_lag_seconds", METRIC_HISTOGRAM,
-                     "The same of the thread that owns the bus.");
+                     "The same of the thread that owns the bus, which may have the clients, too "
+                     "(--threads).");
     metrics_histogram(text, "carillon_main_loop_lag_seconds", &hub->lag_meter.lag);
     lag_meter_describe_peak(text);
     lag_meter_append_peak(text, &hub->lag_meter, "main");

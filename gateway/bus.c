@@ -12,6 +12,11 @@ bool bus_wants_tls(const char *url)
     return strncmp(url, "rediss://", 9) == 0 || strncmp(url, "routers://", 10) == 0;
 }
 
+bool bus_is_local(const char *url)
+{
+    return strcmp(url, "local") == 0;
+}
+
 int bus_open(struct bus **bus, struct loop *loop, const char *url,
              const struct bus_settings *settings, const struct bus_events *events, void *context,
              char error[256])

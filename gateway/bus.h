@@ -176,6 +176,9 @@ struct bus; /* starts with struct bus_operations *; see bus_backend.h */
 /* True for a URL whose connections are TLS: rediss://, routers://. */
 bool bus_wants_tls(const char *url);
 
+/* True for `local`: no other program hears of it when the bus's loop is busy for a while. */
+bool bus_is_local(const char *url);
+
 /*
  * Opens the bus that `url` names (`local`, `redis://…`). `events` must outlive the bus. Returns 0,
  * or UV_EINVAL with one line in `error` that says what is wrong with the URL. Connecting goes on in

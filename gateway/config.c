@@ -73,7 +73,8 @@ static const struct option options[] = {
      .argument = "N",
      .maximum = 64,
      .help = "Threads that serve clients; 0 means one for each core that this process may use, by "
-             "its affinity and the CPU quota of its cgroup."},
+             "its affinity and the CPU quota of its cgroup. The bus has a thread beside them, but "
+             "with --bus local and one for clients, that one does everything."},
     {.name = "io-uring",
      .type = OPTION_CHOICE,
      .is_fixed = true,

@@ -140,9 +140,18 @@ static int load_certificates(struct gateway *gateway)
     return error;
 }
 
-static int start_worker(struct gateway *gateway, unsigned index, struct entrance entrances[2])
+/* A worker that is alone shares the main loop, unless there are links to the bus on it: their other
+ * ends would take a gateway for dead that sends to a hundred thousand clients in one tick. */
+static bool is_loop_shared(const struct config *config, unsigned worker_count)
+{
+    return worker_count == 1 && bus_is_local(config->bus);
+}
+
+static int start_worker(struct gateway *gateway, unsigned index, bool shares_loop,
+                        struct entrance entrances[2])
 {
     struct worker_means means = {
+        .loop = shares_loop ? &gateway->loop : NULL,
         .node = gateway->id,
         .tls = gateway->certificates.context,
         .settings = gateway->settings,
@@ -170,9 +179,11 @@ static int start_workers(struct gateway *gateway, unsigned count)
 
     if (entrance_claim(&entrances[0]) || entrance_claim(&entrances[1]))
         return UV_EADDRINUSE;
+    bool is_shared = is_loop_shared(config, count);
+
     gateway->hub.workers = memory_zeroed(count, sizeof(*gateway->hub.workers));
     for (unsigned i = 0; i < count; i++) {
-        int error = start_worker(gateway, i, entrances);
+        int error = start_worker(gateway, i, is_shared, entrances);
 
         if (error)
             return error;
@@ -264,8 +275,6 @@ static void stop_workers(struct gateway *gateway)
     for (unsigned i = 0; i < hub->worker_count; i++)
         worker_join(hub->workers[i]);
     hub_close(hub);
-    for (unsigned i = 0; i < hub->worker_count; i++)
-        worker_destroy(hub->workers[i]);
     for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&gateway->signals[i], NULL);
     tls_keeper_close(&gateway->certificates);
@@ -488,6 +497,8 @@ int gateway_run(struct settings *settings, int argument_count, char **arguments,
     control_start(&gateway->hub.control, &gateway->hub, gateway->id, gateway->name);
     uv_run(&gateway->loop.uv, UV_RUN_DEFAULT);
 
+    for (unsigned i = 0; i < gateway->hub.worker_count; i++)
+        worker_destroy(gateway->hub.workers[i]);
     api_destroy(gateway->api);
     hub_deinit(&gateway->hub);
     loop_deinit(&gateway->loop);

@@ -274,7 +274,8 @@ static void on_patience(struct waiter *waiter)
     for (unsigned i = 0; i < hub->worker_count; i++) {
         struct worker *worker = hub->workers[i];
 
-        if ((still_full & bit_of(worker)) && flow_taken(&worker->deliveries) == hub->taken_bytes[i])
+        if (worker->has_thread && (still_full & bit_of(worker)) &&
+            flow_taken(&worker->deliveries) == hub->taken_bytes[i])
             give_up(hub, worker, "stuck");
     }
     go_on(hub);

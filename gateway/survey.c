@@ -26,11 +26,10 @@ static void ask(struct survey *survey, struct worker **workers, unsigned worker_
     for (unsigned i = 0; i < worker_count; i++) {
         struct survey_command *command = memory_zeroed(1, sizeof(*command));
 
-        command->command.kind = COMMAND_SURVEY;
-        command->command.worker = workers[i];
         command->survey = survey;
-        inbox_post(&workers[i]->inbox, &command->command.item);
+        worker_survey(workers[i], command);
     }
+    inbox_send_wakeups(); /* not at the end of the poll, which waits for the answers */
 }
 
 /* What the workers found is the result; they are done with it. */
@@ -42,23 +41,40 @@ static void adopt(struct survey *survey, uint64_t now_ms)
     survey->has_grown = false;
 }
 
-const struct survey_result *survey_take(struct survey *survey, struct worker **workers,
-                                        unsigned worker_count, uint64_t now_ms)
+/* True if the workers are to be asked, who have the result that grows from now on. */
+static bool begin(struct survey *survey, unsigned worker_count, uint64_t now_ms)
+{
+    if (survey->missing > 0 || survey->has_grown ||
+        (survey->last.taken_ms > 0 && now_ms - survey->last.taken_ms < SURVEY_REST_MS))
+        return false;
+    survey->growing = (struct survey_result){0};
+    survey->missing = worker_count;
+    survey->has_grown = true;
+    return true;
+}
+
+/* Workers without a thread go on when the caller has gone back to its loop. */
+static void await(struct survey *survey, bool have_threads)
 {
     uint64_t deadline_ns = uv_hrtime() + SURVEY_WAIT_MS * UINT64_C(1000000);
     uint64_t now_ns;
 
-    uv_mutex_lock(&survey->lock);
-    if (survey->missing == 0 && !survey->has_grown &&
-        (survey->last.taken_ms == 0 || now_ms - survey->last.taken_ms >= SURVEY_REST_MS)) {
-        survey->growing = (struct survey_result){0};
-        survey->missing = worker_count;
-        survey->has_grown = true;
-        ask(survey, workers, worker_count);
-        inbox_send_wakeups(); /* not at the end of the iteration, which waits for the answers */
-    }
-    while (survey->missing > 0 && (now_ns = uv_hrtime()) < deadline_ns)
+    while (have_threads && survey->missing > 0 && (now_ns = uv_hrtime()) < deadline_ns)
         uv_cond_timedwait(&survey->done, &survey->lock, deadline_ns - now_ns);
+}
+
+const struct survey_result *survey_take(struct survey *survey, struct worker **workers,
+                                        unsigned worker_count, uint64_t now_ms)
+{
+    uv_mutex_lock(&survey->lock);
+
+    bool has_begun = begin(survey, worker_count, now_ms);
+
+    uv_mutex_unlock(&survey->lock);
+    if (has_begun)
+        ask(survey, workers, worker_count);
+    uv_mutex_lock(&survey->lock);
+    await(survey, workers[0]->has_thread);
     if (survey->missing == 0 && survey->has_grown)
         adopt(survey, now_ms);
     uv_mutex_unlock(&survey->lock);

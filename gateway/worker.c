@@ -1,7 +1,8 @@
 /*
  * One iteration of the loop: poll; sockets and the inbox fill tick buffers and post publishes; then
  * the check handle flushes every dirty channel, so that whatever came in one iteration leaves in
- * one write per subscriber. What time is left goes to TLS handshakes.
+ * one write per subscriber. What time is left goes to TLS handshakes. Where the hub is on the same
+ * loop, what was published in the poll has come back from it before the channels are flushed.
  */
 #include "gateway/worker.h"
 
@@ -112,12 +113,24 @@ static void end_survey(struct worker *worker)
     worker->survey = NULL;
 }
 
+/* False while there is more to look at. */
+static bool look_for_survey(struct worker *worker)
+{
+    if (!survey_look(worker->survey, &worker->connections.sessions.channels))
+        return false;
+    end_survey(worker);
+    return true;
+}
+
 static void on_survey_turn(uv_idle_t *handle)
 {
-    struct worker *worker = container_of(handle, struct worker, survey_turn);
+    look_for_survey(container_of(handle, struct worker, survey_turn));
+}
 
-    if (survey_look(worker->survey, &worker->connections.sessions.channels))
-        end_survey(worker);
+static void begin_survey(struct worker *worker, struct survey_command *survey)
+{
+    worker->survey = survey;
+    uv_idle_start(&worker->survey_turn, on_survey_turn);
 }
 
 static void stop(struct worker *worker)
@@ -126,7 +139,8 @@ static void stop(struct worker *worker)
         end_survey(worker);
     uv_close((uv_handle_t *)&worker->survey_turn, NULL);
     lag_meter_stop(&worker->lag_meter);
-    wakeups_stop(&worker->wakeups);
+    if (worker->has_thread)
+        wakeups_stop(&worker->wakeups);
     uv_close((uv_handle_t *)&worker->after_poll, NULL);
     uv_close((uv_handle_t *)&worker->busy, NULL);
     uv_close((uv_handle_t *)&worker->due, NULL);
@@ -282,8 +296,7 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
         renew_tls(worker, container_of(command, struct tls_command, command)->context);
         break;
     case COMMAND_SURVEY:
-        worker->survey = container_of(command, struct survey_command, command);
-        uv_idle_start(&worker->survey_turn, on_survey_turn);
+        begin_survey(worker, container_of(command, struct survey_command, command));
         return;
     case COMMAND_DRAIN:
         drain(worker);
@@ -319,7 +332,7 @@ static void end_tick(struct worker *worker, struct channels *channels)
 {
     uint32_t wait_ms;
 
-    channels->now_ms = (uint32_t)loop_now_ms(&worker->loop);
+    channels->now_ms = (uint32_t)loop_now_ms(worker->loop);
     channels->gather_ms = (uint32_t)worker->connections.sessions.settings->config.coalesce_max_ms;
     channels_end_tick(channels);
     if (channels_wait(channels, &wait_ms))
@@ -330,15 +343,15 @@ static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
-    inbox_send_wakeups();
-    worker->connections.sessions.recents.now_ms = loop_now_ms(&worker->loop);
+    inbox_end_poll();
+    worker->connections.sessions.recents.now_ms = loop_now_ms(worker->loop);
     worker->connections.sessions.recents.reach_bytes =
         worker->connections.sessions.settings->config.send_queue_limit;
     recents_end_tick(&worker->connections.sessions.recents);
-    stream_gather_begin(&worker->loop);
+    stream_gather_begin(worker->loop);
     client_send_replies(&worker->connections.sessions);
     end_tick(worker, &worker->connections.sessions.channels);
-    stream_gather_end(&worker->loop);
+    stream_gather_end(worker->loop);
     if (connections_shake_hands(&worker->connections))
         uv_idle_start(&worker->busy, on_busy);
     else
@@ -369,13 +382,13 @@ static void log_sends(const struct worker *worker, enum gather_mode mode, int er
                   log_text("sends", modes[mode].sends));
 }
 
-/* On the worker's thread: its ring is of no use to another. */
+/* On the thread that runs the worker's loop: its ring is of no use to another. */
 static void start_gather(struct worker *worker)
 {
     enum gather_mode mode =
         (enum gather_mode)worker->connections.sessions.settings->config.io_uring;
 
-    log_sends(worker, mode, stream_gather_create(&worker->loop, mode, &worker->stats.gather));
+    log_sends(worker, mode, stream_gather_create(worker->loop, mode, &worker->stats.gather));
     if (worker->index == 0 && worker->connections.tls)
         config_log_kernel_tls(&worker->connections.sessions.settings->config);
 }
@@ -385,8 +398,29 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     start_gather(worker);
-    uv_run(&worker->loop.uv, UV_RUN_DEFAULT);
-    stream_gather_destroy(&worker->loop);
+    uv_run(&worker->loop->uv, UV_RUN_DEFAULT);
+    stream_gather_destroy(worker->loop);
+}
+
+/* A loop that it shares tells the inboxes by itself when it polls. */
+static int get_loop(struct worker *worker, struct loop *shared)
+{
+    worker->has_thread = !shared;
+    worker->loop = shared ? shared : memory_zeroed(1, sizeof(*worker->loop));
+    if (shared)
+        return 0;
+
+    int error = loop_init(worker->loop);
+
+    return error ? error : wakeups_start(&worker->wakeups, &worker->loop->uv);
+}
+
+static int begin(struct worker *worker)
+{
+    if (worker->has_thread)
+        return uv_thread_create(&worker->thread, run, worker);
+    start_gather(worker);
+    return 0;
 }
 
 static int listen_on(struct worker *worker, const struct worker_means *means)
@@ -394,10 +428,10 @@ static int listen_on(struct worker *worker, const struct worker_means *means)
     int error = 0;
 
     if (means->socket >= 0)
-        error = listener_start(&worker->listener, &worker->loop, means->socket, LISTEN_BACKLOG,
+        error = listener_start(&worker->listener, worker->loop, means->socket, LISTEN_BACKLOG,
                                on_accepted);
     if (!error && means->tls_socket >= 0)
-        error = listener_start(&worker->tls_listener, &worker->loop, means->tls_socket,
+        error = listener_start(&worker->tls_listener, worker->loop, means->tls_socket,
                                LISTEN_BACKLOG, on_tls_accepted);
     return error;
 }
@@ -418,7 +452,7 @@ static void init_host(struct worker *worker, const struct worker_means *means)
         .events = &connection_session_events,
         .settings = settings_ref(means->settings),
         .stats = &worker->stats,
-        .loop = &worker->loop,
+        .loop = worker->loop,
         .node = means->node,
     };
     host->sessions.status = means->status;
@@ -437,30 +471,28 @@ int worker_start(struct worker **out, unsigned index, const struct worker_means 
     worker->index = index;
     worker->hub = means->hub;
     list_init(&worker->settling);
+
+    int error = get_loop(worker, means->loop);
+
     init_host(worker, means);
-
-    int error = loop_init(&worker->loop);
-
     if (!error)
-        error = inbox_init(&worker->inbox, &worker->loop.uv, receive);
+        error = inbox_init(&worker->inbox, &worker->loop->uv, receive);
     if (!error)
-        error = lag_meter_start(&worker->lag_meter, &worker->loop.uv);
+        error = lag_meter_start(&worker->lag_meter, &worker->loop->uv);
     if (!error)
-        error = wakeups_start(&worker->wakeups, &worker->loop.uv);
-    if (!error)
-        error = uv_check_init(&worker->loop.uv, &worker->after_poll);
+        error = uv_check_init(&worker->loop->uv, &worker->after_poll);
     if (!error)
         error = uv_check_start(&worker->after_poll, on_after_poll);
     if (!error)
-        error = uv_idle_init(&worker->loop.uv, &worker->busy);
+        error = uv_idle_init(&worker->loop->uv, &worker->busy);
     if (!error)
-        error = uv_idle_init(&worker->loop.uv, &worker->survey_turn);
+        error = uv_idle_init(&worker->loop->uv, &worker->survey_turn);
     if (!error)
-        error = uv_timer_init(&worker->loop.uv, &worker->due);
+        error = uv_timer_init(&worker->loop->uv, &worker->due);
     if (!error)
         error = listen_on(worker, means);
     if (!error)
-        error = uv_thread_create(&worker->thread, run, worker);
+        error = begin(worker);
     *out = worker; /* on an error the process ends; nothing is taken down piece by piece */
     return error;
 }
@@ -474,8 +506,24 @@ void worker_signal(struct worker *worker, enum command_kind kind)
     inbox_post(&worker->inbox, &command->command.item);
 }
 
+void worker_survey(struct worker *worker, struct survey_command *survey)
+{
+    if (worker->has_thread) {
+        survey->command.kind = COMMAND_SURVEY;
+        survey->command.worker = worker;
+        inbox_post(&worker->inbox, &survey->command.item);
+        return;
+    }
+    begin_survey(worker, survey);
+    look_for_survey(worker);
+}
+
 void worker_join(struct worker *worker)
 {
+    if (!worker->has_thread) {
+        inbox_drain(&worker->inbox);
+        return;
+    }
     inbox_send_wakeups(); /* amid an iteration, whose end would wait for theirs */
     uv_thread_join(&worker->thread);
 }
@@ -490,6 +538,11 @@ void worker_destroy(struct worker *worker)
     settings_unref(worker->connections.sessions.settings);
     tls_context_unref(worker->connections.tls);
     connections_deinit(&worker->connections);
-    loop_deinit(&worker->loop);
+    if (worker->has_thread) {
+        loop_deinit(worker->loop);
+        memory_free(worker->loop);
+    } else {
+        stream_gather_destroy(worker->loop);
+    }
     memory_free(worker);
 }

@@ -1,6 +1,11 @@
 /*
- * A worker is a thread with a loop, a listener and the connections and channels that it accepted.
- * Created and destroyed on the main thread; in between it is reached through its inbox alone.
+ * A worker has a listener, and the connections and channels of those whom it accepted, on a loop
+ * and in a thread of its own. Created and destroyed on the main thread; in between it is reached
+ * through its inbox alone.
+ *
+ * The only worker of a gateway with a bus of its own shares the main loop: a message then goes to
+ * the bus and back without a wake-up between threads, at the end of the poll that it came in
+ * (inbox.h).
  */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
@@ -14,8 +19,9 @@
 
 struct worker {
     unsigned index;
+    bool has_thread; /* of its own, as its loop is */
     uv_thread_t thread;
-    struct loop loop;
+    struct loop *loop;
     struct inbox inbox;
     struct inbox *hub;
     struct listener listener; /* where its socket is */
@@ -38,6 +44,7 @@ struct worker {
 
 /* What a worker is given; sockets are bound, and the worker's from the start on. */
 struct worker_means {
+    struct loop *loop;       /* the main loop, to share it; NULL: one of its own */
     uint64_t node;           /* the gateway, among all */
     int socket;              /* negative: no listener without TLS */
     int tls_socket;          /* negative: none with TLS */
@@ -48,16 +55,21 @@ struct worker_means {
     struct inbox *hub;
 };
 
-/* Prepares a worker and starts its thread. 0 or a libuv error. */
+/* Prepares a worker and starts its thread, or serves clients when the loop that it shares runs. 0
+ * or a libuv error. */
 int worker_start(struct worker **worker, unsigned index, const struct worker_means *means);
 
 /* Sends a command that carries nothing but its kind. */
 void worker_signal(struct worker *worker, enum command_kind kind);
 
-/* Waits for the thread of a worker that was sent COMMAND_STOP. */
+/* Has a worker look at its channels and answer a survey: a moment later, or at once where the
+ * caller has its loop and the channels are few. */
+void worker_survey(struct worker *worker, struct survey_command *survey);
+
+/* Waits for the end of a worker that was sent COMMAND_STOP. */
 void worker_join(struct worker *worker);
 
-/* Frees a worker whose thread has ended. */
+/* Frees a worker that has ended, when the loop that it shared has run out. */
 void worker_destroy(struct worker *worker);
 
 #endif

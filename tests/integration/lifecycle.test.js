@@ -157,22 +157,24 @@ onEachBus(BUSES, (Bus) => {
   const launch = gatewaysOn(Bus);
 
   describe("SIGTERM", () => {
-    it("turns /ready red, refuses newcomers, and sends everybody away with 1001", async () => {
-      const gateway = await launch({ args: ["--drain-time", "2s", "--threads", "2"] });
-      const people = await openClients(gateway, 20);
-      const lines = await Promise.all([RawClient.connect(gateway), RawClient.connect(gateway)]);
+    for (const threads of [1, 2]) {
+      it(`turns /ready red, refuses newcomers, and sends everybody away with 1001 (--threads ${threads})`, async () => {
+        const gateway = await launch({ args: ["--drain-time", "2s", "--threads", `${threads}`] });
+        const people = await openClients(gateway, 20);
+        const lines = await Promise.all([RawClient.connect(gateway), RawClient.connect(gateway)]);
 
-      process.kill(gateway.pid, "SIGTERM");
-      await gateway.waitForLog(/event="?draining"?/);
-      const ready = await fetch(`http://127.0.0.1:${gateway.adminPort}/ready`);
-      assert.equal(ready.status, 503);
-      assert.equal((await fetch(`http://127.0.0.1:${gateway.adminPort}/health`)).status, 200);
-      await assert.rejects(Client.open(gateway), "newcomers are refused");
-      const ends = await Promise.all(people.map((person) => person.closed));
-      assert.deepEqual(new Set(ends.map(({ code }) => code)), new Set([1001]));
-      assert.equal((await gateway.exited()).code, 0);
-      for (const line of lines) line.destroy();
-    });
+        process.kill(gateway.pid, "SIGTERM");
+        await gateway.waitForLog(/event="?draining"?/);
+        const ready = await fetch(`http://127.0.0.1:${gateway.adminPort}/ready`);
+        assert.equal(ready.status, 503);
+        assert.equal((await fetch(`http://127.0.0.1:${gateway.adminPort}/health`)).status, 200);
+        await assert.rejects(Client.open(gateway), "newcomers are refused");
+        const ends = await Promise.all(people.map((person) => person.closed));
+        assert.deepEqual(new Set(ends.map(({ code }) => code)), new Set([1001]));
+        assert.equal((await gateway.exited()).code, 0);
+        for (const line of lines) line.destroy();
+      });
+    }
 
     it("spreads the closes over --drain-time", async () => {
       const gateway = await launch({ args: ["--drain-time", "2s", "--threads", "2"] });

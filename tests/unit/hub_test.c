@@ -200,6 +200,7 @@ static int set_up(void **state)
         idle[i] = memory_zeroed(1, sizeof(*idle[i]));
         workers[i] = hub.workers[i] = &idle[i]->worker;
         workers[i]->index = i;
+        workers[i]->has_thread = true;
         assert_int_equal(inbox_init(&workers[i]->inbox, &idle_loop.uv, receive), 0);
     }
     return 0;

@@ -80,6 +80,7 @@ static int set_up(void **state)
     for (unsigned i = 0; i < WORKERS; i++) {
         workers[i] = memory_zeroed(1, sizeof(*workers[i]));
         workers[i]->index = i;
+        workers[i]->has_thread = true;
         channels_init(channels_of(i), &sink, workers[i], &hub, &workers[i]->stats);
         if (inbox_init(&workers[i]->inbox, &loop.uv, receive))
             return -1;
@@ -131,15 +132,17 @@ static unsigned answer(unsigned worker)
 /* As where it is asked for amid an iteration, whose end would wait for the answers. */
 static void workers_are_woken_before_it_waits(void **state)
 {
+    static const uv_loop_t polling; /* somebody's */
+
     (void)state;
     join(0, "lobby");
-    inbox_hold_wakeups();
+    inbox_begin_poll(&polling);
     survey_take(&survey, workers, WORKERS, 1000);
     uv_run(&loop.uv, UV_RUN_NOWAIT);
     for (unsigned i = 0; i < WORKERS; i++)
         answer(i);
     assert_int_equal(take(1100)->taken_ms, 1100);
-    inbox_send_wakeups();
+    inbox_end_poll();
 }
 
 static void result_is_what_all_workers_have_found(void **state)

@@ -103,13 +103,6 @@ enum client_error client_error_of(int error)
 
 void client_disconnect_as(struct client *client, uint32_t code, const char *reason)
 {
-    bool is_gathering = client->is_gathering;
-
-    if (!client->session)
-        return;
-    client->is_gathering = false; /* what was answered before goes out first */
-    client_send(client);
-    client->is_gathering = is_gathering;
     if (client->session)
         client->host->events->close(client->session, (uint16_t)code, reason);
 }
@@ -280,6 +273,18 @@ void client_read_held(struct client *client)
     buffer_deinit(&held);
 }
 
+/* What was answered goes out before the client is sent away, amid a frame's answers as well. */
+static void on_flush(struct session *session)
+{
+    struct client *client = client_ref(session->client);
+    bool was_gathering = client->is_gathering;
+
+    client->is_gathering = false;
+    client_send(client);
+    client->is_gathering = was_gathering;
+    client_unref(client);
+}
+
 static void on_close(struct session *session)
 {
     struct client *client = session->client;
@@ -352,6 +357,7 @@ static const struct session_protocol client_protocol = {
     .message = on_message,
     .published = client_published,
     .close = on_close,
+    .flush = on_flush,
     .ping = on_ping,
     .silence_code = CLIENT_DISCONNECT_NO_PONG,
     .close_code = close_code,

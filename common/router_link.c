@@ -392,11 +392,10 @@ bool router_link_depart(struct router_link *link, struct router_arrival *arrival
 {
     bool is_tls = stream_tls_session(&link->stream) != NULL;
     unsigned char header[FRAMING_HEADER_BYTES];
-    uv_os_fd_t fd;
 
     *arrival = (struct router_arrival){.socket = -1};
-    if (uv_fileno(&link->stream.uv.handle, &fd) == 0)
-        arrival->socket = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (link->stream.is_ready)
+        arrival->socket = fcntl(link->stream.fd, F_DUPFD_CLOEXEC, 0);
     if (arrival->socket < 0)
         return false;
     arrival->tls = stream_release_tls(&link->stream);

@@ -429,13 +429,13 @@ void stream_read_once(struct stream *stream, size_t limit_bytes)
 {
     struct loop *loop = loop_of(stream);
     size_t room = sizeof(loop->read_buffer);
-    uv_os_fd_t fd;
     ssize_t size;
 
-    if (uv_fileno(&stream->uv.handle, &fd))
+    if (!stream->is_ready)
         return;
     do {
-        size = recv(fd, loop->read_buffer, limit_bytes < room ? limit_bytes : room, MSG_DONTWAIT);
+        size = recv(stream->fd, loop->read_buffer, limit_bytes < room ? limit_bytes : room,
+                    MSG_DONTWAIT);
     } while (size < 0 && errno == EINTR);
     if (size > 0)
         receive(stream, loop->read_buffer, (size_t)size);
@@ -465,12 +465,9 @@ static int finish_later(struct stream *stream)
 /* Where nothing is queued, uv_shutdown would only wait for another iteration to do the same. */
 int stream_finish(struct stream *stream)
 {
-    uv_os_fd_t fd;
-
-    if (stream->is_ended || !uv_is_writable(&stream->uv.stream) ||
-        uv_fileno(&stream->uv.handle, &fd))
+    if (!stream->is_ready || stream->is_ended || !uv_is_writable(&stream->uv.stream))
         return UV_ENOTCONN;
-    if (stream->queue ? finish_later(stream) : shutdown(fd, SHUT_WR))
+    if (stream->queue ? finish_later(stream) : shutdown(stream->fd, SHUT_WR))
         return UV_ENOTCONN;
     stream->is_ended = true;
     return 0;

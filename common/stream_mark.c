@@ -15,10 +15,9 @@
 static uint64_t unacknowledged_bytes(const struct stream *stream)
 {
     uint64_t waiting = stream->queue ? stream->queue->waiting_bytes : 0;
-    uv_os_fd_t fd;
     int held; /* by the kernel; a FIN counts as a byte */
 
-    if (uv_fileno(&stream->uv.handle, &fd) || ioctl(fd, SIOCOUTQ, &held) || held < 0)
+    if (!stream->is_ready || ioctl(stream->fd, SIOCOUTQ, &held) || held < 0)
         held = 0;
     return waiting + uv_stream_get_write_queue_size(&stream->uv.stream) + (uint64_t)held;
 }
@@ -34,9 +33,7 @@ static uint64_t travelling_bytes(const struct stream *stream)
 /* Of a stream whose bytes grow in the kernel. */
 static uint64_t acknowledged_bytes(const struct stream *stream)
 {
-    uv_os_fd_t fd;
-
-    return uv_fileno(&stream->uv.handle, &fd) ? 0 : kernel_tls_acknowledged(fd);
+    return stream->is_ready ? kernel_tls_acknowledged(stream->fd) : 0;
 }
 
 void stream_set_mark(const struct stream *stream, struct stream_mark *mark)

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/random.h"
 #include "gateway/client_inside.h"
@@ -27,20 +26,6 @@ void client_unref(struct client *client)
     memory_free(client->info);
     client_forget_hooks(client);
     memory_free(client);
-}
-
-int64_t client_now_s(void)
-{
-    return (int64_t)time(NULL);
-}
-
-uint32_t client_ttl_s(int64_t expires_at_s)
-{
-    int64_t left_s = expires_at_s - client_now_s();
-
-    if (left_s <= 0)
-        return 1; /* SDKs would refresh without a pause */
-    return left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
 }
 
 struct buffer *client_replies(struct client *client)
@@ -118,13 +103,6 @@ enum client_error client_error_of(int error)
 
 void client_disconnect_as(struct client *client, uint32_t code, const char *reason)
 {
-    bool is_gathering = client->is_gathering;
-
-    if (!client->session)
-        return;
-    client->is_gathering = false; /* what was answered before goes out first */
-    client_send(client);
-    client->is_gathering = is_gathering;
     if (client->session)
         client->host->events->close(client->session, (uint16_t)code, reason);
 }
@@ -161,110 +139,6 @@ struct actor client_actor(const struct client *client, struct text channel)
         .can_wait = true,
         .has_token = subscription && subscription->has_token,
     };
-}
-
-/* When something is over. */
-
-/*
- * What is over at `expires_at_s` by the clock of whoever said so ends after the leeway and the
- * grace. The leeway: for so long the same token is let in, so that one that comes late in it would
- * be sent away before it could ask for another, come back, and so on. The grace: SDKs ask at its
- * end.
- */
-static int64_t late_s(const struct client *client, int64_t expires_at_s)
-{
-    uint64_t leeway_ms = client_settings(client)->config.token_leeway_ms;
-
-    return expires_at_s + (int64_t)(leeway_ms / 1000) + CLIENT_EXPIRY_GRACE_S;
-}
-
-/* Where the backend refreshes clients it is asked as soon as that; else they may be late. */
-static int64_t end_s(const struct client *client)
-{
-    if (client->expires_at_s == 0 || client_is_refreshing(client))
-        return INT64_MAX;
-    return client_has_hook(client, HOOK_REFRESH) ? client->expires_at_s
-                                                 : late_s(client, client->expires_at_s);
-}
-
-struct expiry {
-    int64_t now_s;
-    int64_t next_s;
-    bool is_of_server; /* one that is over is the server's: only a connect brings it back */
-};
-
-/* One that is still on its way in is looked at again. */
-static void expire(struct map_entry *entry, void *context)
-{
-    struct client_subscription *subscription =
-        container_of(entry, struct client_subscription, entry);
-    struct expiry *expiry = context;
-    int64_t end_s = late_s(subscription->client, subscription->expires_at_s);
-
-    if (subscription->expires_at_s == 0)
-        return;
-    if (end_s <= expiry->now_s && subscription->stage == SUBSCRIPTION_ON &&
-        subscription->is_of_server)
-        expiry->is_of_server = true;
-    else if (end_s <= expiry->now_s && subscription->stage == SUBSCRIPTION_ON)
-        client_unsubscribe_by_server(subscription, CLIENT_UNSUBSCRIBE_EXPIRED,
-                                     client_unsubscribe_text(CLIENT_UNSUBSCRIBE_EXPIRED));
-    else if (end_s < expiry->next_s)
-        expiry->next_s = end_s;
-}
-
-/* Ends those whose time is over; returns when the next one's is, INT64_MAX: never. */
-static int64_t expire_subscriptions(struct client *client, int64_t now_s)
-{
-    struct expiry expiry = {.now_s = now_s, .next_s = INT64_MAX};
-    bool was_gathering = client->is_gathering;
-
-    client->is_gathering = true; /* sending may end the client, and with it what is walked here */
-    map_each(&client->subscriptions, expire, &expiry);
-    client->is_gathering = was_gathering;
-    client_send(client);
-    if (expiry.is_of_server)
-        client_disconnect(client, CLIENT_DISCONNECT_SUB_EXPIRED);
-    return expiry.next_s;
-}
-
-static void on_expiry(struct waiter *waiter)
-{
-    struct client *client = container_of(waiter, struct client, expiry);
-    int64_t now_s = client_now_s();
-
-    if (client->stage == CLIENT_NEW) {
-        client_disconnect(client, CLIENT_DISCONNECT_STALE);
-        return;
-    }
-    if (now_s >= end_s(client)) {
-        if (!client_has_hook(client, HOOK_REFRESH)) {
-            client_disconnect(client, CLIENT_DISCONNECT_EXPIRED);
-            return;
-        }
-        client_ask_refresh(client);
-    }
-    client_await_expiry(client);
-}
-
-void client_await_expiry(struct client *client)
-{
-    int64_t now_s = client_now_s();
-    int64_t next_s = end_s(client);
-    int64_t of_subscriptions_s;
-
-    client_ref(client);
-    of_subscriptions_s = expire_subscriptions(client, now_s);
-    if (of_subscriptions_s < next_s)
-        next_s = of_subscriptions_s;
-    if (client->session && next_s < INT64_MAX) {
-        int64_t wait_s = next_s > now_s ? next_s - now_s : 1;
-
-        /* The wall clock may be set; it is looked at again within a minute. */
-        loop_wait(client->host->loop, &client->expiry,
-                  (uint64_t)(wait_s < 60 ? wait_s : 60) * 1000);
-    }
-    client_unref(client);
 }
 
 /* Commands. */
@@ -399,6 +273,18 @@ void client_read_held(struct client *client)
     buffer_deinit(&held);
 }
 
+/* What was answered goes out before the client is sent away, amid a frame's answers as well. */
+static void on_flush(struct session *session)
+{
+    struct client *client = client_ref(session->client);
+    bool was_gathering = client->is_gathering;
+
+    client->is_gathering = false;
+    client_send(client);
+    client->is_gathering = was_gathering;
+    client_unref(client);
+}
+
 static void on_close(struct session *session)
 {
     struct client *client = session->client;
@@ -409,7 +295,7 @@ static void on_close(struct session *session)
     session->client = NULL;
     client->session = NULL;
     client_stream_end(client);
-    loop_cancel(client->host->loop, &client->expiry);
+    client_expiry_end(client);
     client_subscriptions_end(client);
     clients_remove(&client->host->clients, &client->place);
     client_count(client->host);
@@ -471,6 +357,7 @@ static const struct session_protocol client_protocol = {
     .message = on_message,
     .published = client_published,
     .close = on_close,
+    .flush = on_flush,
     .ping = on_ping,
     .silence_code = CLIENT_DISCONNECT_NO_PONG,
     .close_code = close_code,
@@ -500,8 +387,7 @@ void client_open(struct session *session, struct session_host *host, enum transp
     write_id(client->id);
     client_keep_headers(client, headers);
     list_init(&client->reply_link);
-    waiter_init(&client->expiry, on_expiry);
-    loop_wait(host->loop, &client->expiry, host->settings->config.handshake_timeout_ms);
+    client_expiry_begin(client);
     session->client = client;
     if (transport_is_stream(transport))
         client_stream_begin(client);

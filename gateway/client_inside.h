@@ -1,6 +1,6 @@
 /* What the parts of the channel protocol share: client.c, client_connect.c, client_subscribe.c,
- * client_way_in.c, client_publish.c, client_arrival.c, client_stream.c, client_hook.c,
- * client_hook_publish.c, client_ask.c. Nobody else includes it. */
+ * client_way_in.c, client_publish.c, client_arrival.c, client_expiry.c, client_stream.c,
+ * client_hook.c, client_hook_publish.c, client_ask.c. Nobody else includes it. */
 #ifndef GATEWAY_CLIENT_INSIDE_H
 #define GATEWAY_CLIENT_INSIDE_H
 
@@ -14,10 +14,6 @@
 #include "gateway/token.h"
 
 #define CLIENT_ID_SIZE 36
-
-/* After its time a connection or a subscription may still be refreshed for so long: SDKs ask at its
- * end, and again where the answer is late. */
-#define CLIENT_EXPIRY_GRACE_S 25
 
 enum client_stage {
     CLIENT_NEW,        /* must connect */
@@ -151,14 +147,6 @@ void client_disconnect(struct client *client, enum client_disconnect code);
 /* The same for a reason of the application's, and with its code (3000 to 4999). */
 void client_disconnect_as(struct client *client, uint32_t code, const char *reason);
 
-/* Sets the time at which something has to be looked at. */
-void client_await_expiry(struct client *client);
-
-int64_t client_now_s(void);
-
-/* Seconds until a time; 1 where it is over. */
-uint32_t client_ttl_s(int64_t expires_at_s);
-
 /* As the application names who this is on a channel; points at the client and the subscription,
  * which may be NULL. */
 struct client_info client_who(const struct client *client,
@@ -169,6 +157,23 @@ struct actor client_actor(const struct client *client, struct text channel);
 
 /* Counts those of the worker that have said who they are, after a change. */
 void client_count(const struct session_host *host);
+
+/* client_expiry.c: when a client, or a subscription of it, is over. By wall time, in seconds since
+ * 1970. */
+
+int64_t client_now_s(void);
+
+/* Seconds until a time; 1 where it is over. */
+uint32_t client_ttl_s(int64_t expires_at_s);
+
+/* From now on it has --handshake-timeout to connect. */
+void client_expiry_begin(struct client *client);
+
+/* It is connected, or some end has moved: ends what is over, which may be the client, and sets the
+ * time of the next look. */
+void client_await_expiry(struct client *client);
+
+void client_expiry_end(struct client *client);
 
 /* client_stream.c: a client whose commands come beside its connection (emulation.h). */
 

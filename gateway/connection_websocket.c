@@ -35,7 +35,15 @@ static void dismiss(struct connection *connection, uint16_t code, const char *re
     send_close(connection, code, reason);
 }
 
-void connection_close(struct connection *connection, uint16_t code, const char *reason)
+/* What the client has been answered goes out before we close, or it would take for undone what was
+ * done. That may find out that it is too slow a reader, or gone. */
+static void flush(struct connection *connection)
+{
+    if (is_open(connection) && connection->session.protocol->flush)
+        connection->session.protocol->flush(&connection->session);
+}
+
+static void close_open(struct connection *connection, uint16_t code, const char *reason)
 {
     const struct session_protocol *protocol = connection->session.protocol;
 
@@ -52,9 +60,16 @@ void connection_close(struct connection *connection, uint16_t code, const char *
         connection_end(connection);
 }
 
+void connection_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    flush(connection);
+    close_open(connection, code, reason);
+}
+
 /* After a protocol error nothing that follows can be understood, so no answer is waited for. */
 static void fail(struct connection *connection, uint16_t code, const char *reason)
 {
+    flush(connection);
     if (is_open(connection))
         dismiss(connection, code, reason);
     if (connection->state == CLOSING)
@@ -87,7 +102,7 @@ static bool has_room(struct connection *connection)
         return true;
     metric_add(&stats_of(connection)->slow_consumers, 1);
     stream_drop_queued(&connection->stream);
-    connection_close(connection, WEBSOCKET_CLOSE_TRY_LATER, "too slow a reader");
+    close_open(connection, WEBSOCKET_CLOSE_TRY_LATER, "too slow a reader");
     return false;
 }
 

@@ -21,6 +21,10 @@
 /* No client can name a channel that begins so. */
 #define FIRST_BYTE '\x01'
 
+/* Channels that a gateway listens to. */
+#define OF_ALL  1u
+#define OF_NODE 2u
+
 static void name_channel(char name[CHANNEL_SIZE], uint64_t node)
 {
     if (node)
@@ -219,16 +223,51 @@ static void forget_if_silent(struct map_entry *entry, void *context)
     forget_node(control, node);
 }
 
+static void set_unheard(struct control *control, unsigned unheard)
+{
+    control->unheard = unheard;
+    atomic_store(&control->hub->status->is_hearing, unheard == 0);
+}
+
+static void hear_itself(struct control *control, const struct message *message)
+{
+    char own[CHANNEL_SIZE];
+
+    if (control->unheard == 0)
+        return;
+    name_channel(own, control->id);
+    set_unheard(control,
+                control->unheard & ~(strcmp(message->channel, own) == 0 ? OF_NODE : OF_ALL));
+    if (control->unheard == 0)
+        loop_wait(control->hub->loop, &control->pulse, CONTROL_HERE_MS);
+}
+
+/* Until it has heard itself everywhere. */
+static void talk_to_itself(struct control *control)
+{
+    if (loop_now_ms(control->hub->loop) >= control->deaf_ms) {
+        log_event(LOG_WARNING, log_name("what is done on other gateways is not heard here"),
+                  log_text("bus", bus_name(control->hub->bus)));
+        set_unheard(control, 0);
+    } else if (control->unheard & OF_NODE) {
+        say_here(control, control->id, false);
+    }
+}
+
 static void on_pulse(struct waiter *waiter)
 {
     struct control *control = container_of(waiter, struct control, pulse);
+    bool is_up = control->hub->bus && bus_state(control->hub->bus) == BUS_UP;
 
     /* While the bus is away nobody is heard, and nobody has gone for that. */
-    if (control->hub->bus && bus_state(control->hub->bus) == BUS_UP) {
+    if (is_up) {
         map_each(&control->nodes, forget_if_silent, control);
         say_here(control, 0, false);
     }
-    loop_wait(control->hub->loop, &control->pulse, CONTROL_HERE_MS);
+    if (is_up && control->unheard != 0)
+        talk_to_itself(control);
+    loop_wait(control->hub->loop, &control->pulse,
+              is_up && control->unheard != 0 ? CONTROL_AGAIN_MS : CONTROL_HERE_MS);
 }
 
 static void hear_again(struct map_entry *entry, void *context)
@@ -243,6 +282,8 @@ void control_bus_is_up(struct control *control)
     if (!control->hub || control->channels == 0)
         return;
     control->sure_ms = loop_now_ms(control->hub->loop) + CONTROL_SURE_MS;
+    control->deaf_ms = loop_now_ms(control->hub->loop) + CONTROL_DEAF_MS;
+    set_unheard(control, OF_ALL | OF_NODE);
     map_each(&control->nodes, hear_again, control);
     on_pulse(&control->pulse);
 }
@@ -302,7 +343,9 @@ static void obey(struct control *control, const Carillon__Control__Control *act,
 {
     switch (act->act_case) {
     case CARILLON__CONTROL__CONTROL__ACT_HERE:
-        if (act->node != control->id)
+        if (act->node == control->id)
+            hear_itself(control, message);
+        else
             hear(control, act->node, act->here);
         break;
     case CARILLON__CONTROL__CONTROL__ACT_SURVEY:
@@ -386,6 +429,8 @@ void control_start(struct control *control, struct hub *hub, uint64_t id, const 
     waiter_init(&control->pulse, on_pulse);
     listen_to(control, id);
     listen_to(control, 0);
+    control->deaf_ms = control->since_ms + CONTROL_DEAF_MS;
+    set_unheard(control, OF_ALL | OF_NODE);
     on_pulse(&control->pulse);
 }
 

@@ -5,6 +5,12 @@
  * Belongs to the hub, on the main loop. What is to be done with clients goes on to the workers as
  * it came (COMMAND_CONTROL), the sender's own included: it hears itself over the bus like
  * everybody. What is said while the bus is away is refused, and not kept for later.
+ *
+ * That a bus is up does not mean that its servers know already what this gateway listens to; until
+ * they do, what is done on another gateway with a client of this one is lost. So whenever the bus
+ * has come up a gateway says where it is until it has heard itself, on both of its channels, and
+ * is ready for clients only then (status.is_hearing); or after CONTROL_DEAF_MS, for a login to the
+ * bus may be one that is not allowed these channels, and clients can be served without.
  */
 #ifndef GATEWAY_CONTROL_H
 #define GATEWAY_CONTROL_H
@@ -21,6 +27,8 @@
 #include "proto/control.pb-c.h"
 
 #define CONTROL_HERE_MS       3000  /* between two words of being there */
+#define CONTROL_AGAIN_MS      100   /* the same while it has not heard itself */
+#define CONTROL_DEAF_MS       3000  /* after which it goes without */
 #define CONTROL_SURE_MS       6000  /* after which all that are there have said so */
 #define CONTROL_GONE_MS       10000 /* without one, a gateway is not there any more */
 #define CONTROL_FOUND_MS      1000  /* for all to answer a survey */
@@ -54,6 +62,8 @@ struct control {
     unsigned channels; /* that it has subscribed: none on a bus that does not carry such messages */
     uint64_t heard;    /* messages */
     struct map nodes;  /* the others, struct control_node */
+    unsigned unheard;  /* of its channels: those on which it has not heard itself, a bit each */
+    uint64_t deaf_ms;  /* when it goes without */
     struct list surveys;
     struct list answering; /* surveys of any gateway that our workers are at */
     uint64_t survey_id;
@@ -98,7 +108,7 @@ void control_stop(struct control *control);
 /* Frees what is left, once the bus is closed. */
 void control_deinit(struct control *control);
 
-/* The bus has come up: says now that we are there. */
+/* The bus has come up: says now that we are there, until that is heard. */
 void control_bus_is_up(struct control *control);
 
 /* Sends an act to all gateways. `sending` must live until `sent`. */

@@ -260,9 +260,13 @@ int namespaces_check(const struct namespaces *namespaces, struct text channel, e
 {
     if (!channel_name_is_valid(channel.data, channel.size))
         return CLIENT_ERROR_BAD_REQUEST;
+    return namespaces_check_by(namespaces, namespaces_find(namespaces, channel), channel, act,
+                               actor);
+}
 
-    const struct channel_rules *rules = namespaces_find(namespaces, channel);
-
+int namespaces_check_by(const struct namespaces *namespaces, const struct channel_rules *rules,
+                        struct text channel, enum channel_act act, const struct actor *actor)
+{
     if (!rules)
         return CLIENT_ERROR_UNKNOWN_CHANNEL;
     if (!is_available(rules, act))

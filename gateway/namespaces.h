@@ -86,6 +86,11 @@ enum channel_privacy namespaces_privacy(const struct namespaces *namespaces, str
 int namespaces_check(const struct namespaces *namespaces, struct text channel, enum channel_act act,
                      const struct actor *actor);
 
+/* The same of a name that is known to be one, by the rules that namespaces_find found for it (NULL
+ * likewise): for what is asked of each message. */
+int namespaces_check_by(const struct namespaces *namespaces, const struct channel_rules *rules,
+                        struct text channel, enum channel_act act, const struct actor *actor);
+
 /* Whether the backend has to allow what namespaces_check did not refuse. */
 bool namespaces_asks_backend(const struct namespaces *namespaces, struct text channel,
                              enum channel_act act, const struct actor *actor);

@@ -12,13 +12,9 @@ bool plain_serves(const char *path)
     return strcmp(path, "/") == 0 || strcmp(path, "/ws") == 0;
 }
 
-static bool may(const struct settings *settings, struct text channel, enum channel_act act,
-                bool is_subscriber)
-{
-    struct actor anybody = {.is_subscriber = is_subscriber};
-
-    return namespaces_check(settings->namespaces, channel, act, &anybody) == 0;
-}
+/* Nobody here has a name. */
+static const struct actor newcomer = {.is_subscriber = false};
+static const struct actor subscriber = {.is_subscriber = true};
 
 int plain_channel(const struct http_request *request, const struct settings *settings,
                   char channel[MESSAGE_CHANNEL_LIMIT + 1], size_t *size, const char **message)
@@ -34,7 +30,8 @@ int plain_channel(const struct http_request *request, const struct settings *set
     } else {
         *size = (size_t)result;
     }
-    if (may(settings, (struct text){channel, *size}, CHANNEL_SUBSCRIBE, false))
+    if (namespaces_check(settings->namespaces, (struct text){channel, *size}, CHANNEL_SUBSCRIBE,
+                         &newcomer) == 0)
         return 0;
     *message = "channel: not for clients that say nothing of themselves";
     return 403;
@@ -56,17 +53,18 @@ static struct text channel_of(const struct session *session)
 static void on_message(struct session *session, enum websocket_opcode opcode, const void *data,
                        size_t size)
 {
-    const struct settings *settings = session->host->settings;
-    const struct channel_rules *rules = namespaces_find(settings->namespaces, channel_of(session));
+    const struct namespaces *namespaces = session->host->settings->namespaces;
+    struct text channel = channel_of(session);
+    const struct channel_rules *rules = namespaces_find(namespaces, channel);
     struct message_draft draft = {
         .kind = opcode == WEBSOCKET_TEXT ? MESSAGE_TEXT : MESSAGE_BINARY,
-        .channel = channel_of(session),
+        .channel = channel,
         .data = {data, size},
     };
 
     if (!(rules ? session_charge_on(session, rules) : session_charge(session)))
         return;
-    if (!rules || !may(settings, draft.channel, CHANNEL_PUBLISH, true)) {
+    if (!rules || namespaces_check_by(namespaces, rules, channel, CHANNEL_PUBLISH, &subscriber)) {
         session->host->events->close(session, WEBSOCKET_CLOSE_POLICY,
                                      "not everybody may write on this channel");
         return;

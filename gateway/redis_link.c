@@ -1,13 +1,7 @@
 /*
  * One waiter serves every state, because a link waits for exactly one thing at a time: the next
  * attempt, the end of an attempt that must be ready within CONNECT_LIMIT_MS, or the next look at
- * the clock while it is ready.
- *
- * A server that hangs (SIGSTOP, a dead network, a proxy that forwards one direction only) says
- * nothing about it, so a PING goes out every second, and the connection is given up when it has not
- * been answered after SILENCE_LIMIT_MS, or nothing at all has come for so long. Both tests are
- * needed: bytes that keep coming do not show that ours still arrive. Where this process itself
- * stood still, the clocks start afresh, since the answer may lie in the socket unread.
+ * the pulse (redis_pulse.h) while it is ready.
  */
 #include "gateway/redis_link.h"
 
@@ -21,10 +15,7 @@
 #include "gateway/redis_words.h"
 
 #define CONNECT_LIMIT_MS 3000
-#define PING_MS          1000
-#define SILENCE_LIMIT_MS 3000
 #define LOOK_MS          250
-#define STALL_MS         1000
 #define STEADY_MS        2000  /* a connection that lasted so long was a good one */
 #define OUTPUT_BYTES     16384 /* first size of an output block */
 #define ELEMENT_LIMIT    16384 /* of one reply; our largest has about 1,000 */
@@ -44,16 +35,6 @@ static struct redis_link *link_of(struct stream *stream)
     return container_of(stream, struct redis_link, stream);
 }
 
-/* The server as logs name it, without the login. */
-static void describe(const struct redis_link *link, char *text, size_t size)
-{
-    if (link->url->path)
-        snprintf(text, size, "%s", link->url->path);
-    else
-        snprintf(text, size, strchr(link->url->host, ':') ? "[%s]:%u" : "%s:%u", link->url->host,
-                 link->url->port);
-}
-
 static const char *kind_name(const struct redis_link *link)
 {
     return link->kind == REDIS_LINK_COMMANDS ? "commands" : "subscriber";
@@ -65,7 +46,7 @@ static void log_trouble(struct redis_link *link, const char *reason)
 
     if (!redis_trouble_note(&link->trouble, reason, loop_now_ms(link->loop)))
         return;
-    describe(link, server, sizeof(server));
+    redis_url_name(link->url, server, sizeof(server));
     log_event(LOG_WARNING, log_name("redis unavailable"), log_text("server", server),
               log_text("link", kind_name(link)), log_text("reason", link->trouble.reason),
               log_number("attempt", link->backoff.attempt));
@@ -75,7 +56,7 @@ static void log_ready(const struct redis_link *link)
 {
     char server[300];
 
-    describe(link, server, sizeof(server));
+    redis_url_name(link->url, server, sizeof(server));
     log_event(LOG_INFO, log_name("redis connected"), log_text("server", server),
               log_text("link", kind_name(link)));
 }
@@ -105,14 +86,6 @@ static void wait_for_attempt(struct redis_link *link)
     loop_wait(link->loop, &link->waiter, backoff_next_ms(&link->backoff));
 }
 
-static void forget_addresses(struct redis_link *link)
-{
-    if (link->addresses)
-        uv_freeaddrinfo(link->addresses);
-    link->addresses = NULL;
-    link->address = NULL;
-}
-
 static void forget_connection(struct redis_link *link)
 {
     redis_reader_destroy(link->reader);
@@ -120,8 +93,7 @@ static void forget_connection(struct redis_link *link)
     uv_prepare_stop(&link->flush);
     block_unref(link->output);
     link->output = NULL;
-    link->is_ping_out = false;
-    link->pong_count = link->ping_count;
+    redis_pulse_end(&link->pulse);
 }
 
 static void handle_closed(struct redis_link *link)
@@ -129,7 +101,7 @@ static void handle_closed(struct redis_link *link)
     if (--link->handles > 0)
         return;
     forget_connection(link);
-    forget_addresses(link);
+    redis_addresses_forget(&link->addresses);
     redis_requests_deinit(&link->requests);
     set_state(link, REDIS_LINK_CLOSED);
     link->events->closed(link);
@@ -207,34 +179,32 @@ static void send_text(struct redis_link *link, size_t count, const char *const *
     redis_link_send(link, count, words, sizes, answered, link, 0);
 }
 
-/* The clock. */
+/* The pulse. */
 
 static void on_ping_answered(void *context, uint64_t tag, const redisReply *reply)
 {
     struct redis_link *link = context;
 
     (void)tag;
-    link->is_ping_out = false;
+    redis_pulse_answer(&link->pulse);
     if (reply && redis_reply_is_error(reply) && redis_fault_of(reply->str) == REDIS_FAULT_SERVER)
         redis_link_drop(link, reply->str);
 }
 
-static void send_ping(struct redis_link *link, uint64_t now)
+static void send_ping(struct redis_link *link)
 {
     static const char *const ping[] = {"PING"};
 
     send_text(link, 1, ping, link->kind == REDIS_LINK_COMMANDS ? on_ping_answered : NULL);
-    link->is_ping_out = true;
-    link->pinged_ms = now;
-    link->ping_count++;
+    redis_pulse_ask(&link->pulse, loop_now_ms(link->loop));
 }
 
 uint64_t redis_link_mark(struct redis_link *link)
 {
     assert(link->kind == REDIS_LINK_SUBSCRIBER);
     if (redis_link_is_ready(link))
-        send_ping(link, loop_now_ms(link->loop));
-    return link->ping_count;
+        send_ping(link);
+    return link->pulse.ask_count;
 }
 
 static void become_steady(struct redis_link *link)
@@ -247,24 +217,19 @@ static void become_steady(struct redis_link *link)
     link->is_announced = true;
 }
 
-static void look_at_clock(struct redis_link *link)
+static void feel_pulse(struct redis_link *link)
 {
     uint64_t now = loop_now_ms(link->loop);
+    enum redis_pulse_verdict verdict = redis_pulse_look(&link->pulse, now);
 
-    if (now - link->looked_ms > STALL_MS) {
-        link->heard_ms = now;
-        link->pinged_ms = now;
-    }
-    link->looked_ms = now;
     if (!link->is_steady && now - link->ready_ms >= STEADY_MS)
         become_steady(link);
-    if (link->is_ping_out &&
-        (now - link->heard_ms >= SILENCE_LIMIT_MS || now - link->pinged_ms >= SILENCE_LIMIT_MS)) {
+    if (verdict == REDIS_PULSE_LOST) {
         redis_link_drop(link, "no answer for 3 s");
         return;
     }
-    if (!link->is_ping_out && now - link->pinged_ms >= PING_MS)
-        send_ping(link, now);
+    if (verdict == REDIS_PULSE_ASK)
+        send_ping(link);
     loop_wait(link->loop, &link->waiter, LOOK_MS);
 }
 
@@ -278,7 +243,7 @@ static void on_waiter(struct waiter *waiter)
         break;
     case REDIS_LINK_RESOLVING:
         log_trouble(link, "the name server does not answer");
-        uv_cancel((uv_req_t *)&link->resolve); /* where it fails, its callback still comes */
+        redis_addresses_cancel(&link->addresses);
         break;
     case REDIS_LINK_CONNECTING:
         redis_link_drop(link, link->url->is_tls ? "no TLS connection within 3 s"
@@ -288,7 +253,7 @@ static void on_waiter(struct waiter *waiter)
         redis_link_drop(link, "not ready within 3 s");
         break;
     case REDIS_LINK_READY:
-        look_at_clock(link);
+        feel_pulse(link);
         break;
     default:
         break;
@@ -317,14 +282,13 @@ static void on_last_greeted(void *context, uint64_t tag, const redisReply *reply
         return;
     set_state(link, REDIS_LINK_READY);
     link->ready_ms = now;
-    link->looked_ms = now;
-    link->pinged_ms = now;
+    redis_pulse_begin(&link->pulse, now);
     /* A server that takes us in and throws us out again is not announced each time. */
     link->is_announced = link->is_steady;
     link->is_steady = false;
     if (link->is_announced)
         log_ready(link);
-    forget_addresses(link);
+    redis_addresses_forget(&link->addresses);
     loop_wait(link->loop, &link->waiter, LOOK_MS);
     link->events->ready(link);
 }
@@ -365,8 +329,7 @@ static void handle_reply(struct redis_link *link, const redisReply *reply)
         redis_link_drop(link, redis_reply_is_error(reply) ? reply->str
                                                           : "answer to a command never sent");
     } else if (is_pong(reply)) {
-        link->pong_count++;
-        link->is_ping_out = link->pong_count < link->ping_count;
+        redis_pulse_answer(&link->pulse);
     } else {
         link->events->pushed(link, reply);
     }
@@ -382,7 +345,7 @@ static void on_read(struct stream *stream, unsigned char *data, size_t size)
     struct redis_link *link = link_of(stream);
     redisReply *reply;
 
-    link->heard_ms = loop_now_ms(link->loop);
+    redis_pulse_hear(&link->pulse, loop_now_ms(link->loop));
 
     int error = redis_reader_feed(link->reader, data, size);
 
@@ -417,7 +380,6 @@ static void on_connected(struct stream *stream, int error)
         redis_link_drop(link, stream_explain(stream, error));
         return;
     }
-    link->heard_ms = loop_now_ms(link->loop);
     link->reader = redis_reader_create(link->byte_limit, ELEMENT_LIMIT);
     greet(link);
 }
@@ -445,48 +407,36 @@ static void connect_stream(struct redis_link *link, const struct sockaddr *addre
         redis_link_drop(link, uv_strerror(error));
 }
 
-static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *addresses)
+static void on_resolved(struct redis_addresses *addresses, int error)
 {
-    struct redis_link *link = container_of(request, struct redis_link, resolve);
+    struct redis_link *link = container_of(addresses, struct redis_link, addresses);
 
-    link->addresses = addresses;
     if (link->state == REDIS_LINK_CLOSING) {
         handle_closed(link);
         return;
     }
-    if (error || !addresses) {
+    if (error) {
         if (error != UV_ECANCELED)
             log_trouble(link, uv_strerror(error));
-        forget_addresses(link);
         wait_for_attempt(link);
         return;
     }
-    link->address = addresses;
-    connect_stream(link, link->address->ai_addr);
+    connect_stream(link, redis_addresses_next(addresses));
 }
 
 /* Each attempt tries the next address of the name, and asks for the name again after the last. */
 static void attempt(struct redis_link *link)
 {
-    static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    char port[8];
+    const struct sockaddr *address = redis_addresses_next(&link->addresses);
 
-    if (link->url->path) {
-        connect_stream(link, NULL);
+    if (link->url->path || address) {
+        connect_stream(link, address);
         return;
     }
-    if (link->address && link->address->ai_next) {
-        link->address = link->address->ai_next;
-        connect_stream(link, link->address->ai_addr);
-        return;
-    }
-    forget_addresses(link);
-    snprintf(port, sizeof(port), "%u", link->url->port);
     set_state(link, REDIS_LINK_RESOLVING);
     loop_wait(link->loop, &link->waiter, CONNECT_LIMIT_MS);
 
-    int error =
-        uv_getaddrinfo(&link->loop->uv, &link->resolve, on_resolved, link->url->host, port, &hints);
+    int error = redis_addresses_resolve(&link->addresses, link->loop, link->url, on_resolved);
 
     if (error) {
         log_trouble(link, uv_strerror(error));
@@ -530,7 +480,7 @@ void redis_link_close(struct redis_link *link)
     uv_close((uv_handle_t *)&link->flush, on_flush_closed);
     if (state == REDIS_LINK_RESOLVING) {
         link->handles++;
-        uv_cancel((uv_req_t *)&link->resolve);
+        redis_addresses_cancel(&link->addresses);
     } else if (state != REDIS_LINK_WAITING) {
         link->handles++;
         stream_close(&link->stream);

@@ -20,6 +20,8 @@
 #include "common/loop.h"
 #include "common/stream.h"
 #include "common/tls_keeper.h"
+#include "gateway/redis_addresses.h"
+#include "gateway/redis_pulse.h"
 #include "gateway/redis_reply.h"
 #include "gateway/redis_requests.h"
 #include "gateway/redis_trouble.h"
@@ -63,9 +65,7 @@ struct redis_link {
     size_t byte_limit; /* of strings in one reply */
 
     struct stream stream;
-    uv_getaddrinfo_t resolve;
-    struct addrinfo *addresses; /* what the name resolved to */
-    struct addrinfo *address;   /* the one in use */
+    struct redis_addresses addresses;
     struct redis_reader *reader;
     struct block *output; /* commands of this loop iteration */
     uv_prepare_t flush;   /* sends them before the loop waits */
@@ -74,17 +74,12 @@ struct redis_link {
     uint64_t sent_count;     /* commands since the start, those that were lost included */
     uint64_t answered_count; /* of them, in order */
 
-    struct waiter waiter; /* next attempt, deadline or next look at the clock, as the state says */
+    struct waiter waiter; /* next attempt, deadline or next look at the pulse, as the state says */
     struct backoff backoff;
     uint64_t ready_ms;
-    uint64_t heard_ms;   /* when the last bytes came */
-    uint64_t looked_ms;  /* when the clock was last looked at */
-    uint64_t pinged_ms;  /* when the last PING was sent */
-    bool is_ping_out;    /* it is unanswered */
-    uint64_t ping_count; /* a subscriber's PINGs since the start, */
-    uint64_t pong_count; /* those that are answered, or were lost with their connection */
-    bool is_steady;      /* this connection, or else the last one, lasted a while */
-    bool is_announced;   /* the log says that this connection is there */
+    struct redis_pulse pulse;
+    bool is_steady;    /* this connection, or else the last one, lasted a while */
+    bool is_announced; /* the log says that this connection is there */
 
     struct redis_trouble trouble;
     int handles; /* still to be closed */
@@ -114,7 +109,7 @@ uint64_t redis_link_mark(struct redis_link *link);
 
 static inline bool redis_link_has_passed(const struct redis_link *link, uint64_t mark)
 {
-    return link->pong_count >= mark;
+    return link->pulse.answered_count >= mark;
 }
 
 /* Gives the connection up and comes back later; `reason` is one line for the log. */

@@ -191,6 +191,14 @@ int redis_url_parse(struct redis_url *url, const char *text, char error[REDIS_UR
     return result;
 }
 
+void redis_url_name(const struct redis_url *url, char *text, size_t size)
+{
+    if (url->path)
+        snprintf(text, size, "%s", url->path);
+    else
+        snprintf(text, size, strchr(url->host, ':') ? "[%s]:%u" : "%s:%u", url->host, url->port);
+}
+
 void redis_url_deinit(struct redis_url *url)
 {
     if (url->password)

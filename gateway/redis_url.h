@@ -11,6 +11,7 @@
 #define GATEWAY_REDIS_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define REDIS_URL_ERROR_LIMIT 256
@@ -27,6 +28,9 @@ struct redis_url {
 
 /* Reads a URL. Returns 0, or UV_EINVAL with one line in `error`, which never holds the password. */
 int redis_url_parse(struct redis_url *url, const char *text, char error[REDIS_URL_ERROR_LIMIT]);
+
+/* Writes the server as logs name it, without the login. */
+void redis_url_name(const struct redis_url *url, char *text, size_t size);
 
 /* Frees the strings; the password is wiped first. A zeroed `url` is allowed. */
 void redis_url_deinit(struct redis_url *url);

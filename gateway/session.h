@@ -65,6 +65,9 @@ struct session_protocol {
     void (*published)(struct session *session, const struct publish_command *command);
     /* Leaves all channels; nothing is sent any more. */
     void (*close)(struct session *session);
+    /* We are about to close the connection: sends what is kept to be sent together. May end the
+     * session. NULL: nothing ever is. */
+    void (*flush)(struct session *session);
     /* The connection was silent: asks the client in words of the protocol. NULL: a ping frame is
      * what it takes. */
     void (*ping)(struct session *session);

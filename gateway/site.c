@@ -51,6 +51,8 @@ bool site_respond_status(const struct status *status, const struct http_request 
         respond_text(request, 503, "draining: no new connections\n", output);
     else if (!atomic_load(&status->is_bus_up))
         respond_text(request, 503, "the bus is away\n", output);
+    else if (!atomic_load(&status->is_hearing))
+        respond_text(request, 503, "not heard over the bus yet\n", output);
     else
         respond_text(request, 200, "ready\n", output);
     return true;

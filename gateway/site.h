@@ -15,6 +15,7 @@
 /* What the whole process says of itself; written by the main loop. */
 struct status {
     atomic_bool is_bus_up;
+    atomic_bool is_hearing; /* what is said to this gateway over the bus (control.h) */
     atomic_bool is_draining;
 };
 

@@ -9,9 +9,12 @@ import { Centrifuge } from "centrifuge";
 import WebSocket from "ws";
 
 import { apiFiles, call, KEY, OLD_KEY, request, token } from "../lib/api.js";
-import { BUSES, onEachBus } from "../lib/buses.js";
+import { BUSES, SHARED_BUSES, onEachBus } from "../lib/buses.js";
+import { notReady, ready } from "../lib/cluster.js";
+import { CommandClient } from "../lib/command_client.js";
 import { start } from "../lib/gateway.js";
 import { metric } from "../lib/metrics.js";
+import { Relay } from "../lib/relay.js";
 import { SdkClient } from "../lib/sdk.js";
 import { until } from "../lib/wait.js";
 
@@ -277,6 +280,48 @@ onEachBus(BUSES, (Bus) => {
       assert.deepEqual(await ok(here, "disconnect", { user: "nobody" }), {});
       assert.deepEqual(await ok(here, "subscribe", { client: "nobody", channel: "x" }), {});
     });
+  });
+});
+
+// A bus that is up may not know yet what the gateway listens to, the longer the way.
+onEachBus(SHARED_BUSES, (Bus) => {
+  it(`a gateway on ${Bus.title} is ready as soon as it hears what is done on another one, and no sooner`, async () => {
+    const bus = await Bus.start();
+    const relay = await Relay.start(bus.port);
+    const files = await apiFiles();
+    const gateways = [];
+    const begin = async (url) => {
+      const gateway = await start({ args: ["--bus", url, ...files.args] });
+      gateways.push(gateway);
+      return gateway;
+    };
+
+    try {
+      const old = await begin(bus.url);
+      await ready(old);
+      for (let round = 0; round < 3; round++) {
+        relay.delayMs = 200;
+        const fresh = await begin(bus.urlAt(relay.port));
+        await ready(fresh);
+        const ann = await CommandClient.connect(fresh, { token: token("ann") });
+        await ok(old, "disconnect", { user: "ann", disconnect: { code: 4600, reason: "enough" } });
+        assert.equal((await ann.closed).code, 4600);
+        assert.doesNotMatch(fresh.log, /is not heard/);
+
+        if (Bus.isReplicated) continue; // and so another way to it is left
+        relay.cut();
+        await notReady(fresh);
+        await ready(fresh);
+        const bob = await CommandClient.connect(fresh, { token: token("bob") });
+        await ok(old, "disconnect", { user: "bob", disconnect: { code: 4601, reason: "enough" } });
+        assert.equal((await bob.closed).code, 4601);
+      }
+    } finally {
+      await Promise.all(gateways.map((gateway) => gateway.kill()));
+      await relay.stop();
+      await bus.stop();
+      await files.remove();
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { Bystanders } from "../lib/bystanders.js";
 import { Client } from "../lib/client.js";
 import { CommandClient, PATH } from "../lib/command_client.js";
 import { start } from "../lib/gateway.js";
+import { CLOSE, PING, RawClient, frame } from "../lib/raw_client.js";
 import { within } from "../lib/wait.js";
 
 const BAD_REQUEST = 3501;
@@ -255,6 +256,51 @@ describe("bad input", () => {
       client.destroy();
     });
   });
+});
+
+// What came before in the same segment counts. Of a publish no more is certain than that it is done: its acknowledgement
+// may not be back from the bus by then.
+describe("a segment that ends badly", () => {
+  const ENDS = {
+    "no command": [frame({ payload: "nonsense" }), BAD_REQUEST],
+    "a broken frame": [frame({ payload: "{}", rsv: 4 }), 1002],
+    "a control frame that is too large": [frame({ opcode: PING, payload: "x".repeat(126) }), 1002],
+  };
+  let gateway;
+  before(async () => {
+    gateway = await start({ args: ["--message-rate", "0", "--threads", "1"] });
+  });
+  after(() => gateway.stop());
+
+  for (const [what, [end, code]] of Object.entries(ENDS)) {
+    it(`with ${what}: what stands before is done, and answered before the end`, async () => {
+      const listener = await CommandClient.connect(gateway);
+      const raw = await RawClient.upgrade(gateway, { path: PATH });
+      const say = (command) => frame({ payload: JSON.stringify(command) });
+
+      await listener.ask({ subscribe: { channel: what } });
+      raw.send(say({ id: 1, connect: {} }));
+      assert.equal(JSON.parse(await raw.message()).id, 1);
+      raw.send(
+        Buffer.concat([
+          say({ id: 2, publish: { channel: what, data: "done" } }),
+          say({ id: 3, presence_stats: { channel: "" } }),
+          end,
+        ]),
+      );
+
+      const answers = [];
+      let heard;
+      while ((heard = await raw.frame()).opcode !== CLOSE) {
+        answers.push(...`${heard.payload}`.split("\n").map((line) => JSON.parse(line)));
+      }
+      assert.equal(heard.payload.readUInt16BE(0), code);
+      assert.ok(answers.some(({ id, error }) => id === 3 && error.code === 107));
+      raw.destroy();
+      assert.ok(await listener.pushed(({ pub }) => pub?.data === "done"));
+      listener.destroy();
+    });
+  }
 });
 
 describe("too much", () => {

@@ -1,5 +1,5 @@
 // A line between a gateway and its bus that can lose either direction in silence, hold it back, break,
-// or lead to another server.
+// be long, or lead to another server.
 //
 //     const relay = await Relay.start(redis.port);
 //     relay.lose("toServer"); relay.heal(); relay.cut();
@@ -11,6 +11,7 @@ const DIRECTIONS = ["toServer", "toClient"];
 export class Relay {
   #connections = new Set();
   #fate = { toServer: "pass", toClient: "pass" };
+  delayMs = 0; // that either direction takes
 
   static async start(port) {
     const relay = new Relay();
@@ -38,7 +39,13 @@ export class Relay {
   #carry(connection, direction, data) {
     if (this.#fate[direction] === "hold") connection.held[direction].push(data);
     else if (this.#fate[direction] === "lose") connection.hasLost = true;
-    else (direction === "toServer" ? connection.far : connection.near).write(data);
+    else this.#deliver(direction === "toServer" ? connection.far : connection.near, data);
+  }
+
+  // Timers of one length come in the order in which they were set.
+  #deliver(socket, data) {
+    if (this.delayMs === 0) socket.write(data);
+    else setTimeout(() => socket.destroyed || socket.write(data), this.delayMs);
   }
 
   // What is held back for the server still goes there when the gateway has hung up, as it would from a

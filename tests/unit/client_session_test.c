@@ -54,12 +54,14 @@ static void on_send(struct session_host *its_host, struct session *const *sessio
     buffer_append(&peer.sent, frames->data, frames->size);
 }
 
+/* As a connection does it. */
 static void on_close(struct session *session, uint16_t code, const char *reason)
 {
-    (void)session;
     assert_non_null(reason);
-    if (!peer.close_code)
-        peer.close_code = code;
+    if (peer.close_code)
+        return;
+    session->protocol->flush(session);
+    peer.close_code = code;
 }
 
 static void on_settled(struct session *session)
@@ -262,6 +264,24 @@ static void acknowledgements_go_before_what_is_said_later(void **state)
     assert_int_equal(peer.sends, 2);
 }
 
+/* Also where it is not the protocol that ends it: a broken frame, say. */
+static void acknowledgements_go_before_the_end(void **state)
+{
+    (void)state;
+    publish_two();
+    on_close(&peer.session, 1002, "");
+    assert_told("{\"id\":2,\"publish\":{}}\n{\"id\":3,\"publish\":{}}");
+}
+
+static void answers_amid_a_frame_go_before_the_end_as_well(void **state)
+{
+    (void)state;
+    connect_client();
+    say("{\"id\":2,\"ping\":{}}\nnonsense");
+    assert_int_equal(peer.close_code, 3501);
+    assert_told("{\"id\":2,\"ping\":{}}");
+}
+
 static void who_has_gone_at_the_end_of_the_tick_is_told_nothing(void **state)
 {
     (void)state;
@@ -339,6 +359,8 @@ int main(void)
         CASE(what_the_bus_refuses_for_good_is_a_limit),
         CASE(publishes_of_a_tick_are_acknowledged_together_at_its_end),
         CASE(acknowledgements_go_before_what_is_said_later),
+        CASE(acknowledgements_go_before_the_end),
+        CASE(answers_amid_a_frame_go_before_the_end_as_well),
         CASE(who_has_gone_at_the_end_of_the_tick_is_told_nothing),
         CASE(answers_for_one_who_has_gone_are_dropped),
         CASE(one_who_leaves_before_the_bus_answered_can_come_again),

@@ -17,10 +17,9 @@
 
 static struct loop loop;
 static struct bus *bus;
-static struct status status;
-
 static struct place {
     struct hub hub;
+    struct status status;
     struct worker *worker;
     struct worker *workers[1];
     char name[16];
@@ -29,6 +28,8 @@ static struct place {
     const char
         *channels; /* that its worker has, a letter each, with as many clients as its number */
 } places[GATEWAYS];
+
+static const char *lost; /* what begins so does not come */
 
 static struct {
     unsigned sent;
@@ -78,6 +79,8 @@ static void receive(struct inbox *inbox, struct inbox_item *item)
 static void on_deliver(void *context, struct message *message)
 {
     (void)context;
+    if (lost && strncmp(message->channel, lost, strlen(lost)) == 0)
+        return;
     for (size_t i = 0; i < GATEWAYS; i++) {
         char own[32];
 
@@ -123,7 +126,7 @@ static void begin_place(size_t i)
 {
     struct place *place = &places[i];
 
-    assert_int_equal(hub_init(&place->hub, &loop, 100, &status), 0);
+    assert_int_equal(hub_init(&place->hub, &loop, 100, &place->status), 0);
     place->hub.bus = bus;
     place->worker = memory_zeroed(1, sizeof(*place->worker));
     place->worker->index = (unsigned)i;
@@ -144,6 +147,7 @@ static int set_up(void **state)
 
     memset(places, 0, sizeof(places));
     memset(&heard, 0, sizeof(heard));
+    lost = NULL;
     assert_int_equal(loop_init(&loop), 0);
     assert_int_equal(bus_open(&bus, &loop, "local", &settings, &events, NULL, error), 0);
     for (size_t i = 0; i < GATEWAYS; i++)
@@ -199,6 +203,41 @@ static void gateways_know_each_other(void **state)
     names[0] = '\0';
     control_each_node(&places[1].hub.control, append_name, names);
     assert_string_equal(names, "gateway 1;gateway 0;");
+}
+
+static bool is_hearing(void)
+{
+    return atomic_load(&places[0].status.is_hearing);
+}
+
+static void gateway_hears_when_both_its_channels_have_brought_its_own_word(void **state)
+{
+    (void)state;
+    static const char *const channels[] = {"\x01node:", "\x01"
+                                                        "control"};
+
+    assert_true(is_hearing());
+    for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+        lost = channels[i];
+        control_bus_is_up(&places[0].hub.control);
+        go_on();
+        assert_false(is_hearing());
+        lost = NULL;
+        while (!is_hearing()) /* it says so again, until that comes */
+            uv_run(&loop.uv, UV_RUN_ONCE);
+        assert_true(loop_now_ms(&loop) < places[0].hub.control.deaf_ms);
+    }
+}
+
+static void gateway_that_hears_nothing_goes_without(void **state)
+{
+    (void)state;
+    lost = "\x01";
+    control_bus_is_up(&places[0].hub.control);
+    assert_false(is_hearing());
+    places[0].hub.control.deaf_ms = loop_now_ms(&loop);
+    while (!is_hearing())
+        uv_run(&loop.uv, UV_RUN_ONCE);
 }
 
 static void gateway_that_leaves_is_forgotten(void **state)
@@ -430,6 +469,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_GATEWAYS(gateways_know_each_other),
+        WITH_GATEWAYS(gateway_hears_when_both_its_channels_have_brought_its_own_word),
+        WITH_GATEWAYS(gateway_that_hears_nothing_goes_without),
         WITH_GATEWAYS(gateway_that_leaves_is_forgotten),
         WITH_GATEWAYS(act_reaches_the_workers_of_all),
         WITH_GATEWAYS(act_for_one_gateway_reaches_that_one),

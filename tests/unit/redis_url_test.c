@@ -130,6 +130,26 @@ static void path_too_long_for_a_socket_is_refused(void **state)
     assert_int_equal(redis_url_parse(&url, text, error), UV_EINVAL);
 }
 
+static void name_for_logs_holds_no_login(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"redis://user:secret@h:1/2", "h:1"},
+        {"rediss://:secret@[fe80::1]", "[fe80::1]:6379"},
+        {"redis+unix:///run/redis.sock?db=1", "/run/redis.sock"},
+    };
+    struct redis_url url;
+    char error[REDIS_URL_ERROR_LIMIT];
+    char name[64];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(redis_url_parse(&url, cases[i][0], error), 0);
+        redis_url_name(&url, name, sizeof(name));
+        assert_string_equal(name, cases[i][1]);
+        redis_url_deinit(&url);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +158,7 @@ int main(void)
         cmocka_unit_test(socket_and_database_are_found),
         cmocka_unit_test(bad_urls_are_refused_without_showing_the_password),
         cmocka_unit_test(path_too_long_for_a_socket_is_refused),
+        cmocka_unit_test(name_for_logs_holds_no_login),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

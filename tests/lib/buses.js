@@ -5,7 +5,7 @@
 //       it("carries a message", async () => { … await Bus.start() … });
 //     });
 //
-// CARILLON_TEST_BUSES="local router" leaves the others out (local, redis, router, routers).
+// CARILLON_TEST_BUSES=local,router leaves the others out (local, redis, router, routers).
 
 import { after, before, describe } from "node:test";
 
@@ -28,7 +28,7 @@ class Local {
   async stop() {}
 }
 
-const words = process.env.CARILLON_TEST_BUSES?.split(" ");
+const words = process.env.CARILLON_TEST_BUSES?.split(/[ ,]+/);
 
 function wanted(buses) {
   return buses.filter(({ word }) => !words || words.includes(word));

@@ -414,6 +414,7 @@ static void on_state(void *context, enum bus_state state)
 {
     struct hub *hub = context;
 
+    atomic_store(&hub->status->is_hearing, false); /* first: /ready looks at both */
     atomic_store(&hub->status->is_bus_up, state == BUS_UP);
     resume(hub);
     if (state == BUS_UP) {

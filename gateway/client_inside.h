@@ -13,7 +13,7 @@
 #include "gateway/hook_message.h"
 #include "gateway/token.h"
 
-#define CLIENT_ID_SIZE 36
+#define CLIENT_ID_SIZE 22
 
 /* After its time a connection or a subscription may still be refreshed for so long: SDKs ask at its
  * end, and again where the answer is late. */

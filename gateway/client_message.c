@@ -190,6 +190,7 @@ static void push_publication(struct buffer *out, enum client_format format, stru
     struct client_publication publication = client_publication_of(message, &origin, &arena);
 
     publication.as_string = in_deltas;
+    publication.time_ms = 0; /* which is now, and no SDK asks; what comes late has it */
     if (base && write_delta(&delta, format, message, base)) {
         publication.is_delta = true;
         publication.data = (struct text){(const char *)delta.data, delta.size};

@@ -150,10 +150,9 @@ struct client_info client_who(const struct client *client,
     };
 }
 
-struct actor client_actor(const struct client *client, struct text channel)
+struct actor client_actor(const struct client *client,
+                          const struct client_subscription *subscription)
 {
-    const struct client_subscription *subscription = client_subscription_find(client, channel);
-
     return (struct actor){
         .user = client_text(client->user),
         .is_subscriber = subscription && subscription->stage == SUBSCRIPTION_ON,

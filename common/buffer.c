@@ -3,9 +3,10 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/memory.h"
+
+#define NUMBER_DIGITS 20 /* of UINT64_MAX */
 
 void buffer_deinit(struct buffer *buffer)
 {
@@ -20,30 +21,27 @@ void buffer_clear(struct buffer *buffer, size_t kept)
     buffer->size = 0;
 }
 
-unsigned char *buffer_reserve(struct buffer *buffer, size_t more)
+unsigned char *buffer_grow(struct buffer *buffer, size_t more)
 {
-    if (buffer->capacity - buffer->size < more) {
-        size_t capacity = buffer->capacity ? buffer->capacity * 2 : 64;
+    size_t capacity = buffer->capacity ? buffer->capacity * 2 : 64;
 
-        if (capacity < buffer->size + more)
-            capacity = buffer->size + more;
-        buffer->data = memory_resize(buffer->data, capacity);
-        buffer->capacity = capacity;
-    }
+    if (capacity < buffer->size + more)
+        capacity = buffer->size + more;
+    buffer->data = memory_resize(buffer->data, capacity);
+    buffer->capacity = capacity;
     return buffer->data + buffer->size;
 }
 
-void buffer_append(struct buffer *buffer, const void *data, size_t size)
+void buffer_append_number(struct buffer *buffer, uint64_t number)
 {
-    if (size == 0)
-        return;
-    memcpy(buffer_reserve(buffer, size), data, size);
-    buffer->size += size;
-}
+    unsigned char digits[NUMBER_DIGITS];
+    size_t at = sizeof(digits);
 
-void buffer_append_text(struct buffer *buffer, const char *text)
-{
-    buffer_append(buffer, text, strlen(text));
+    do {
+        digits[--at] = (unsigned char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    buffer_append(buffer, digits + at, sizeof(digits) - at);
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

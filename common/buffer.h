@@ -6,6 +6,8 @@
 #define COMMON_BUFFER_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 struct buffer {
     unsigned char *data;
@@ -19,12 +21,32 @@ void buffer_deinit(struct buffer *buffer);
 /* Empties the buffer for its next use; of its memory at most `kept` bytes stay. */
 void buffer_clear(struct buffer *buffer, size_t kept);
 
+/* What buffer_reserve does where there is no room yet. */
+unsigned char *buffer_grow(struct buffer *buffer, size_t more);
+
 /* Makes room for `more` further bytes and returns where they go; `size` does not change. */
-unsigned char *buffer_reserve(struct buffer *buffer, size_t more);
+static inline unsigned char *buffer_reserve(struct buffer *buffer, size_t more)
+{
+    if (buffer->capacity - buffer->size < more)
+        return buffer_grow(buffer, more);
+    return buffer->data + buffer->size;
+}
 
-void buffer_append(struct buffer *buffer, const void *data, size_t size);
+static inline void buffer_append(struct buffer *buffer, const void *data, size_t size)
+{
+    if (size == 0)
+        return;
+    memcpy(buffer_reserve(buffer, size), data, size);
+    buffer->size += size;
+}
 
-void buffer_append_text(struct buffer *buffer, const char *text);
+static inline void buffer_append_text(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, text, strlen(text));
+}
+
+/* Appends the number in decimal digits. */
+void buffer_append_number(struct buffer *buffer, uint64_t number);
 
 /* Appends what printf would print. */
 void buffer_printf(struct buffer *buffer, const char *format, ...)

@@ -14,7 +14,7 @@ struct client_ask {
 
 static bool may(struct client *client, uint32_t id, struct text channel, enum channel_act act)
 {
-    struct actor actor = client_actor(client, channel);
+    struct actor actor = client_actor(client, client_subscription_find(client, channel));
     int error = namespaces_check(client_settings(client)->namespaces, channel, act, &actor);
 
     if (!error && client->asks >= ASKS_LIMIT)

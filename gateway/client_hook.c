@@ -349,7 +349,7 @@ static void on_subscribe(struct hook_command *command)
 bool client_asks_backend(const struct client *client,
                          const struct client_subscribe_request *request)
 {
-    struct actor actor = client_actor(client, request->channel);
+    struct actor actor = client_actor(client, client_subscription_find(client, request->channel));
 
     actor.has_token = request->token.size > 0;
     return namespaces_asks_backend(client_settings(client)->namespaces, request->channel,

@@ -71,7 +71,8 @@ static void go(struct publish_hook *hook)
     if (error)
         client_refuse(client, hook->id, (enum client_error)error);
     else
-        client_publish_now(client, hook->id, &hook->request, &hook->answer);
+        client_publish_now(client, client_subscription_find(client, hook->request.channel),
+                           hook->id, &hook->request, &hook->answer);
 }
 
 static void end(struct publish_hook *hook)

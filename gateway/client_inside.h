@@ -13,7 +13,7 @@
 #include "gateway/hook_message.h"
 #include "gateway/token.h"
 
-#define CLIENT_ID_SIZE 36
+#define CLIENT_ID_SIZE 22
 
 enum client_stage {
     CLIENT_NEW,        /* must connect */
@@ -152,8 +152,9 @@ void client_disconnect_as(struct client *client, uint32_t code, const char *reas
 struct client_info client_who(const struct client *client,
                               const struct client_subscription *subscription);
 
-/* Who wants to act on a channel. */
-struct actor client_actor(const struct client *client, struct text channel);
+/* Who wants to act on a channel; NULL where it has no subscription to that. */
+struct actor client_actor(const struct client *client,
+                          const struct client_subscription *subscription);
 
 /* Counts those of the worker that have said who they are, after a change. */
 void client_count(const struct session_host *host);
@@ -300,10 +301,10 @@ void client_publish(struct client *client, uint32_t id,
                     const struct client_publish_request *request);
 void client_published(struct session *session, const struct publish_command *command);
 
-/* Publishes what may be published; `answer` is what the backend says of it, NULL where it was not
- * asked. */
-void client_publish_now(struct client *client, uint32_t id,
-                        const struct client_publish_request *request,
+/* Publishes what may be published. `subscription` is the client's to that channel, NULL where it
+ * has none; `answer` is what the backend says of it, NULL where it was not asked. */
+void client_publish_now(struct client *client, const struct client_subscription *subscription,
+                        uint32_t id, const struct client_publish_request *request,
                         const struct hook_answer *answer);
 
 /* client_hook.c: the application's backend is asked. An answer whose client has gone is dropped. */

@@ -59,8 +59,10 @@ static size_t plain_size(const unsigned char *text, size_t size, bool is_utf8)
 {
     size_t done = 0;
 
+    if (is_utf8)
+        return json_plain_size((const char *)text, size);
     while (done < size && !is_special(text[done])) {
-        size_t character = is_utf8 ? 1 : character_size(text + done, size - done);
+        size_t character = character_size(text + done, size - done);
 
         if (character == 0)
             break;
@@ -103,6 +105,11 @@ static void write_line(struct buffer *out, struct text json)
 {
     size_t from = 0;
 
+    if (json.size > 0 && !memchr(json.data, '\n', json.size) &&
+        !memchr(json.data, '\r', json.size)) {
+        buffer_append(out, json.data, json.size);
+        return;
+    }
     for (size_t i = 0; i < json.size; i++) {
         if (!ends_line(json.data[i]))
             continue;

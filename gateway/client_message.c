@@ -1,97 +1,11 @@
 #include "gateway/client_message.h"
 
-#include "common/memory.h"
 #include "common/utf8.h"
 #include "gateway/fossil.h"
-#include "proto/bus.pb-c.h"
 
 static void *allocate(struct arena *arena, size_t size)
 {
     return arena->allocator.alloc(arena->allocator.allocator_data, size);
-}
-
-static struct text text_of_bytes(ProtobufCBinaryData bytes)
-{
-    return (struct text){(const char *)bytes.data, bytes.len};
-}
-
-static ProtobufCBinaryData bytes_of_text(struct text text)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)text.data, .len = text.size};
-}
-
-void client_origin_read(struct client_origin *origin, struct text bytes, struct arena *arena)
-{
-    *origin = (struct client_origin){0};
-    if (bytes.size == 0)
-        return;
-
-    Carillon__Bus__Origin *unpacked =
-        carillon__bus__origin__unpack(&arena->allocator, bytes.size, (const uint8_t *)bytes.data);
-
-    if (!unpacked)
-        return;
-    origin->has_info = unpacked->client[0] != '\0' || unpacked->user[0] != '\0';
-    origin->info = (struct client_info){
-        .user = text_of(unpacked->user),
-        .client = text_of(unpacked->client),
-        .conn_info = text_of_bytes(unpacked->conn_info),
-        .chan_info = text_of_bytes(unpacked->chan_info),
-    };
-    if (unpacked->n_tags == 0)
-        return;
-
-    struct client_tag *tags = allocate(arena, unpacked->n_tags * sizeof(*tags));
-
-    for (size_t i = 0; i < unpacked->n_tags; i++)
-        tags[i] = (struct client_tag){text_of(unpacked->tags[i]->name),
-                                      text_of(unpacked->tags[i]->value)};
-    origin->tags = tags;
-    origin->tag_count = unpacked->n_tags;
-}
-
-/* protobuf-c wants strings with a zero behind them. */
-static char *copy(struct arena *arena, struct text text)
-{
-    char *string = allocate(arena, text.size + 1);
-
-    if (text.size > 0)
-        memcpy(string, text.data, text.size);
-    string[text.size] = '\0';
-    return string;
-}
-
-void client_origin_write(struct buffer *out, const struct client_info *info,
-                         const struct client_tag *tags, size_t tag_count)
-{
-    Carillon__Bus__Origin origin = CARILLON__BUS__ORIGIN__INIT;
-    struct arena arena;
-
-    arena_init(&arena, ARENA_UNLIMITED);
-    if (info) {
-        origin.user = copy(&arena, info->user);
-        origin.client = copy(&arena, info->client);
-        origin.conn_info = bytes_of_text(info->conn_info);
-        origin.chan_info = bytes_of_text(info->chan_info);
-    }
-    if (tag_count > 0) {
-        Carillon__Bus__Tag *items = allocate(&arena, tag_count * sizeof(*items));
-
-        origin.tags = allocate(&arena, tag_count * sizeof(Carillon__Bus__Tag *));
-        origin.n_tags = tag_count;
-        for (size_t i = 0; i < tag_count; i++) {
-            carillon__bus__tag__init(&items[i]);
-            items[i].name = copy(&arena, tags[i].name);
-            items[i].value = copy(&arena, tags[i].value);
-            origin.tags[i] = &items[i];
-        }
-    }
-
-    size_t size = carillon__bus__origin__get_packed_size(&origin);
-
-    carillon__bus__origin__pack(&origin, buffer_reserve(out, size));
-    out->size += size;
-    arena_deinit(&arena);
 }
 
 static enum client_data data_kind(enum message_kind kind)
@@ -190,6 +104,7 @@ static void push_publication(struct buffer *out, enum client_format format, stru
     struct client_publication publication = client_publication_of(message, &origin, &arena);
 
     publication.as_string = in_deltas;
+    publication.time_ms = 0; /* which is now, and no SDK asks; what comes late has it */
     if (base && write_delta(&delta, format, message, base)) {
         publication.is_delta = true;
         publication.data = (struct text){(const char *)delta.data, delta.size};

@@ -16,19 +16,18 @@ static enum message_kind kind_of(const struct client *client, struct text data,
 }
 
 /* The rate of the channel's namespace, beside that of the connection. */
-static bool keeps_pace(struct client *client, struct text channel,
+static bool keeps_pace(struct client *client, struct client_subscription *subscription,
                        const struct channel_rules *rules)
 {
-    struct client_subscription *subscription = client_subscription_find(client, channel);
-
     return pace_take(subscription ? &subscription->pace : &client->pace, rules->message_rate,
                      rules->message_burst, (uint32_t)loop_now_ms(client->host->loop));
 }
 
-static int check(struct client *client, const struct client_publish_request *request)
+static int check(struct client *client, struct client_subscription *subscription,
+                 const struct client_publish_request *request)
 {
     const struct settings *settings = client_settings(client);
-    struct actor actor = client_actor(client, request->channel);
+    struct actor actor = client_actor(client, subscription);
     const struct channel_rules *rules;
     int error = namespaces_check(settings->namespaces, request->channel, CHANNEL_PUBLISH, &actor);
 
@@ -41,15 +40,16 @@ static int check(struct client *client, const struct client_publish_request *req
         return CLIENT_ERROR_LIMIT_EXCEEDED;
     if (!atomic_load(&client->host->status->is_bus_up))
         return CLIENT_ERROR_AWAY;
-    if (!keeps_pace(client, request->channel, rules))
+    if (!keeps_pace(client, subscription, rules))
         return CLIENT_ERROR_TOO_MANY_REQUESTS;
     return 0;
 }
 
 /* Who publishes after one that waits for the backend waits for it, too. */
-static bool needs_backend(const struct client *client, struct text channel)
+static bool needs_backend(const struct client *client,
+                          const struct client_subscription *subscription, struct text channel)
 {
-    struct actor actor = client_actor(client, channel);
+    struct actor actor = client_actor(client, subscription);
 
     return namespaces_asks_backend(client_settings(client)->namespaces, channel, CHANNEL_PUBLISH,
                                    &actor) ||
@@ -59,22 +59,21 @@ static bool needs_backend(const struct client *client, struct text channel)
 void client_publish(struct client *client, uint32_t id,
                     const struct client_publish_request *request)
 {
-    int error = check(client, request);
+    struct client_subscription *subscription = client_subscription_find(client, request->channel);
+    int error = check(client, subscription, request);
 
     if (error)
         client_refuse(client, id, (enum client_error)error);
-    else if (needs_backend(client, request->channel))
+    else if (needs_backend(client, subscription, request->channel))
         client_ask_publish(client, id, request);
     else
-        client_publish_now(client, id, request, NULL);
+        client_publish_now(client, subscription, id, request, NULL);
 }
 
-void client_publish_now(struct client *client, uint32_t id,
-                        const struct client_publish_request *request,
+void client_publish_now(struct client *client, const struct client_subscription *subscription,
+                        uint32_t id, const struct client_publish_request *request,
                         const struct hook_answer *answer)
 {
-    const struct client_subscription *subscription =
-        client_subscription_find(client, request->channel);
     const struct channel_rules *rules =
         namespaces_find(client_settings(client)->namespaces, request->channel);
     struct buffer origin = {0};

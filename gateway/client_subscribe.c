@@ -138,7 +138,7 @@ static int admit(struct client *client, const struct client_subscribe_request *r
                  struct token_claims *claims)
 {
     const struct settings *settings = client_settings(client);
-    struct actor actor = client_actor(client, request->channel);
+    struct actor actor = client_actor(client, client_subscription_find(client, request->channel));
     const struct channel_rules *rules;
     int error = asks_for_more(request) ? CLIENT_ERROR_BAD_REQUEST : 0;
 

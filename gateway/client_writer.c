@@ -1,8 +1,7 @@
 #include "gateway/client_writer.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "common/protobuf_field.h"
 
@@ -29,12 +28,22 @@ static void separate(struct client_writer *writer)
     writer->is_first = false;
 }
 
+/* Our names have nothing in them that would have to be escaped. */
 void writer_json_name(struct client_writer *writer, const char *name)
 {
-    separate(writer);
-    put(writer, "\"");
-    put(writer, name);
-    put(writer, "\":");
+    size_t size = strlen(name);
+    unsigned char *from = buffer_reserve(writer->out, size + sizeof(",\"\":"));
+    unsigned char *at = from;
+
+    if (!writer->is_first)
+        *at++ = ',';
+    writer->is_first = false;
+    *at++ = '"';
+    memcpy(at, name, size);
+    at += size;
+    *at++ = '"';
+    *at++ = ':';
+    writer->out->size += (size_t)(at - from);
 }
 
 static void put_open(struct client_writer *writer, const char *bracket)
@@ -51,11 +60,8 @@ static void put_close(struct client_writer *writer, const char *bracket)
 
 static void put_uint(struct client_writer *writer, const char *name, uint64_t value)
 {
-    char digits[24];
-
-    snprintf(digits, sizeof(digits), "%" PRIu64, value);
     writer_json_name(writer, name);
-    put(writer, digits);
+    buffer_append_number(writer->out, value);
 }
 
 static void put_text(struct client_writer *writer, const char *name, struct text value)

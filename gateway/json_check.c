@@ -6,6 +6,7 @@
 #include "gateway/json_check.h"
 
 #include "common/utf8.h"
+#include "gateway/json_walk.h"
 
 struct check {
     const char *at;
@@ -87,15 +88,13 @@ static bool take_string(struct check *check)
 {
     if (!take(check, '"'))
         return false;
-    while (check->at < check->end) {
-        unsigned char byte = (unsigned char)*check->at++;
-
-        if (byte == '"')
-            return true;
-        if (byte < 0x20 || (byte == '\\' && !take_escape(check)))
+    check->at += json_plain_size(check->at, (size_t)(check->end - check->at));
+    while (take(check, '\\')) {
+        if (!take_escape(check))
             return false;
+        check->at += json_plain_size(check->at, (size_t)(check->end - check->at));
     }
-    return false;
+    return take(check, '"');
 }
 
 /* A member's name, and the colon. */

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "common/little_endian.h"
+
 #define REPLACEMENT 0xfffd /* U+FFFD */
 
 static bool is_blank(char byte)
@@ -31,14 +33,50 @@ static struct text skip_blanks(struct text json)
     return json;
 }
 
+static bool is_special(unsigned char byte)
+{
+    return byte < 0x20 || byte == '"' || byte == '\\';
+}
+
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* The highest bit of each byte that is special; above the first of them there may be others, of
+ * bytes that are not, as what is taken away from one byte is borrowed from the next. */
+static uint64_t specials(uint64_t bytes)
+{
+    uint64_t quotes = bytes ^ EACH_BYTE('"');
+    uint64_t backslashes = bytes ^ EACH_BYTE('\\');
+
+    return (((bytes - EACH_BYTE(0x20)) & ~bytes) | ((quotes - EACH_BYTE(1)) & ~quotes) |
+            ((backslashes - EACH_BYTE(1)) & ~backslashes)) &
+           EACH_BYTE(0x80);
+}
+
+size_t json_plain_size(const char *text, size_t size)
+{
+    size_t done = 0;
+
+    for (; size - done >= sizeof(uint64_t); done += sizeof(uint64_t)) {
+        uint64_t found = specials(little_endian_load64((const unsigned char *)text + done));
+
+        if (found)
+            return done + (size_t)__builtin_ctzll(found) / 8;
+    }
+    while (done < size && !is_special((unsigned char)text[done]))
+        done++;
+    return done;
+}
+
 /* How many bytes the string takes that the text begins with. */
 static size_t string_size(struct text json)
 {
-    for (size_t i = 1; i < json.size; i++) {
-        if (json.data[i] == '"')
+    size_t i = 1;
+
+    while (i < json.size) {
+        i += json_plain_size(json.data + i, json.size - i);
+        if (i < json.size && json.data[i] == '"')
             return i + 1;
-        if (json.data[i] == '\\')
-            i++;
+        i += i < json.size && json.data[i] == '\\' ? 2 : 1;
     }
     return json.size;
 }

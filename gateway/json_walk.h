@@ -34,6 +34,10 @@ bool json_items_init(struct json_items *items, struct text value);
 /* The next item, without blanks around it. False at the end. */
 bool json_items_next(struct json_items *items, struct text *value);
 
+/* How many bytes follow that stand for themselves in a string: up to a quote, a backslash, or a
+ * control character, which no string has in it. */
+size_t json_plain_size(const char *text, size_t size);
+
 /* True if the value is a string. */
 bool json_value_is_string(struct text value);
 

@@ -11,6 +11,8 @@
 #define FIRST_PLAIN_WIRE  1
 #define FIRST_CLIENT_WIRE (FIRST_PLAIN_WIRE + DEFLATE_WINDOWS)
 
+#define SCRATCH_KEPT ((size_t)64 * 1024) /* bytes */
+
 _Static_assert(FIRST_CLIENT_WIRE + TRANSPORT_COUNT * DELTA_STAGES * 2 <= UINT8_MAX,
                "a wire is one byte");
 
@@ -124,18 +126,18 @@ static struct block *encode(void *context, uint8_t wire, struct block *block,
                             const struct message *message, const struct message *base)
 {
     struct wires *wires = context;
-    struct buffer pushed = {0};
+    struct buffer *pushed = &wires->scratch;
 
     if (wire < FIRST_CLIENT_WIRE)
         return plain_encode(wires, (enum deflate_window)(wire - FIRST_PLAIN_WIRE), block, message);
 
     enum transport transport = transport_of(wire);
 
-    client_push_message_of_channel(&pushed, transport_format(transport), message,
+    client_push_message_of_channel(pushed, transport_format(transport), message,
                                    delta_of(wire) == DELTA_ON ? base : NULL,
                                    delta_of(wire) != DELTA_NONE);
-    block = transport_append(wires, transport, block, pushed.data, pushed.size);
-    buffer_deinit(&pushed);
+    block = transport_append(wires, transport, block, pushed->data, pushed->size);
+    buffer_clear(pushed, SCRATCH_KEPT);
     return block;
 }
 
@@ -182,4 +184,5 @@ void wires_init(struct wires *wires, struct worker_stats *stats, uint64_t compre
 void wires_deinit(struct wires *wires)
 {
     deflater_deinit(&wires->deflater);
+    buffer_deinit(&wires->scratch);
 }

@@ -7,6 +7,7 @@
 #ifndef GATEWAY_WIRES_H
 #define GATEWAY_WIRES_H
 
+#include "common/buffer.h"
 #include "gateway/channel.h"
 #include "gateway/client_protocol.h"
 #include "gateway/deflate.h"
@@ -35,6 +36,7 @@ enum delta_stage {
 struct wires {
     struct channel_sink sink;
     struct deflater deflater;
+    struct buffer scratch; /* where a push is written before it is framed */
     struct worker_stats *stats;
     uint64_t compress_min; /* smaller messages are not compressed; 0: none is */
 };

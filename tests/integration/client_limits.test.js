@@ -133,7 +133,9 @@ describe("commands behind a connect", () => {
     await ann.ask({ subscribe: { channel: "timed" } });
     await call(gateway, "publish", { channel: "timed", data: 1 });
     const { pub } = await ann.pushed(({ pub }) => pub?.data === 1);
-    assert.ok(pub.time >= before && pub.time <= Date.now());
+    assert.equal(pub.time, undefined); // just now
+    const { history } = await ann.ask({ history: { channel: "timed", limit: 1 } });
+    assert.ok(history.publications[0].time >= before && history.publications[0].time <= Date.now());
     ann.destroy();
   });
 });

@@ -52,6 +52,21 @@ static void formatted_text_is_appended_whole(void **state)
     buffer_deinit(&buffer);
 }
 
+static void number_is_appended_in_decimal(void **state)
+{
+    struct buffer buffer = {0};
+
+    (void)state;
+    buffer_append_number(&buffer, 0);
+    buffer_append_text(&buffer, " ");
+    buffer_append_number(&buffer, 907);
+    buffer_append_text(&buffer, " ");
+    buffer_append_number(&buffer, UINT64_MAX);
+    assert_int_equal(buffer.size, 26);
+    assert_memory_equal(buffer.data, "0 907 18446744073709551615", 26);
+    buffer_deinit(&buffer);
+}
+
 static void consumed_bytes_are_gone(void **state)
 {
     struct buffer buffer = {0};
@@ -92,6 +107,7 @@ int main(void)
         cmocka_unit_test(zeroed_buffer_grows_as_needed),
         cmocka_unit_test(reserved_room_does_not_count),
         cmocka_unit_test(formatted_text_is_appended_whole),
+        cmocka_unit_test(number_is_appended_in_decimal),
         cmocka_unit_test(consumed_bytes_are_gone),
         cmocka_unit_test(cleared_buffer_keeps_no_more_memory_than_it_may),
     };

@@ -210,6 +210,49 @@ static void the_parts_of_an_object_are_found_as_they_were_written(void **state)
     assert_false(json_members_next(&members, &name, &value));
 }
 
+static bool is_plain(unsigned byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
+/* At every place, since words are looked at as a whole. */
+static void what_stands_for_itself_in_a_string_ends_with_the_first_byte_that_does_not(void **state)
+{
+    char text[24];
+
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t place = 0; place < sizeof(text); place++) {
+            memset(text, 'a', sizeof(text));
+            text[place] = (char)byte;
+            assert_int_equal(json_plain_size(text, sizeof(text)),
+                             is_plain(byte) ? sizeof(text) : place);
+            assert_int_equal(json_plain_size(text, place), place);
+        }
+        memset(text, (int)byte, sizeof(text));
+        assert_int_equal(json_plain_size(text, sizeof(text)), is_plain(byte) ? sizeof(text) : 0);
+    }
+}
+
+/* A special byte is found behind neighbours of its own, which differ from it by little. */
+static void a_special_byte_hides_behind_no_other(void **state)
+{
+    static const char specials[] = {'\0', '\x1f', '"', '\\'};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(specials); i++) {
+        for (size_t place = 0; place < 8; place++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                char text[8];
+
+                memset(text, (int)byte, sizeof(text));
+                text[place] = specials[i];
+                assert_int_equal(json_plain_size(text, sizeof(text)), is_plain(byte) ? place : 0);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +262,8 @@ int main(void)
         cmocka_unit_test(half_of_a_surrogate_pair_is_read_as_the_replacement_character),
         cmocka_unit_test(what_is_no_string_is_not_read),
         cmocka_unit_test(json_is_one_value),
+        cmocka_unit_test(what_stands_for_itself_in_a_string_ends_with_the_first_byte_that_does_not),
+        cmocka_unit_test(a_special_byte_hides_behind_no_other),
         cmocka_unit_test(the_parts_of_an_object_are_found_as_they_were_written),
     };
 

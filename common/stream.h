@@ -143,15 +143,7 @@ int stream_write(struct stream *stream, struct block *block, size_t offset);
 int stream_write_gathered(struct stream *stream, struct loop *loop, struct block *block,
                           size_t offset);
 
-/*
- * Has what such a write will touch beside the stream itself fetched into the cache, which is little
- * unless there is TLS: in steps from 0 to below STREAM_FETCH_STEPS, each of which looks into what
- * the one before it has sent for, so that some other work should lie between them.
- */
-#define STREAM_FETCH_STEPS 5
-void stream_fetch(const struct stream *stream, unsigned step);
-
-/* stream_write for few bytes that are in no block; what the kernel does not take is copied. */
+/* The same for few bytes that are in no block; what the kernel does not take is copied. */
 int stream_write_bytes(struct stream *stream, const void *data, size_t size);
 
 /* Bytes that wait for the kernel. */

@@ -221,20 +221,6 @@ ssize_t stream_tls_write(struct stream *stream, const void *data, size_t size)
     return (ssize_t)written;
 }
 
-_Static_assert(STREAM_FETCH_STEPS == 2 + TLS_FETCH_STEPS, "ours come before the session's");
-
-void stream_fetch(const struct stream *stream, unsigned step)
-{
-    if (!stream->is_secure)
-        return;
-    if (step == 0)
-        __builtin_prefetch(&stream->tls);
-    else if (step == 1)
-        __builtin_prefetch(stream->tls, 1);
-    else
-        tls_session_fetch(stream->tls->session, step - 2);
-}
-
 bool stream_tls_gather(struct stream *stream, struct block *block, size_t offset)
 {
     struct stream_tls *tls = stream->tls;

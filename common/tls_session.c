@@ -197,35 +197,6 @@ bool tls_session_is_offloaded(const struct tls_session *session)
     return session->socket && BIO_get_ktls_send(session->socket);
 }
 
-/* SSL is opaque: these are the parts that OpenSSL 3.0 looks at for every record, as its machine
- * code has it. With another version they may be others; then nothing is wrong but the effort. */
-static void fetch_ssl(const SSL *tls)
-{
-    static const unsigned short parts[] = {0, 0x40, 0x80, 0x4c0, 0x878, 0x918, 0x9f1, 0x1d60};
-
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        __builtin_prefetch((const char *)tls + parts[i]);
-}
-
-/* The same of what SSL_SESSION has. */
-static void fetch_ssl_session(const SSL *tls)
-{
-    const SSL_SESSION *session = SSL_get_session(tls);
-
-    if (session)
-        __builtin_prefetch((const char *)session + 0x368);
-}
-
-void tls_session_fetch(const struct tls_session *session, unsigned step)
-{
-    if (step == 0)
-        __builtin_prefetch(session, 1);
-    else if (step == 1)
-        fetch_ssl(session->tls);
-    else
-        fetch_ssl_session(session->tls);
-}
-
 void tls_session_feed(struct tls_session *session, const void *data, size_t size)
 {
     session->input = data;

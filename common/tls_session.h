@@ -19,8 +19,6 @@
 /* What is held of a record whose end has not come, at most. */
 #define TLS_RECORD_LIMIT (17 * 1024)
 
-#define TLS_FETCH_STEPS 3
-
 struct tls_session;
 
 /*
@@ -45,12 +43,6 @@ void tls_session_offer_kernel(struct tls_session *session, int socket, bool (*fl
  * tls_session_write; what else there is to say the session sends itself, in records of their kind,
  * if the socket has room. */
 bool tls_session_is_offloaded(const struct tls_session *session);
-
-/*
- * Has what a write will touch fetched into the cache, in TLS_FETCH_STEPS steps from 0 on. Each
- * looks into what the one before it has sent for, so some other work should lie between them.
- */
-void tls_session_fetch(const struct tls_session *session, unsigned step);
 
 /* Each of the following takes its input from the bytes that were fed last, and appends what is to
  * be sent to `output`, even where it fails. */

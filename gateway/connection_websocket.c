@@ -7,9 +7,7 @@
 #include "gateway/connection_inside.h"
 #include "gateway/peer_log.h"
 
-/* Connections that are to be sent something. */
-#define FETCHED_AHEAD     4
-#define TLS_FETCHED_AHEAD (STREAM_FETCH_STEPS + 2)
+#define FETCHED_AHEAD 4 /* connections that are to be sent something */
 
 /* Forgets the channel; what the peer still says no longer counts. */
 static void begin_close(struct connection *connection, uint16_t code)
@@ -288,16 +286,6 @@ static bool send_frames(struct connection *connection, struct loop *loop, struct
     return true;
 }
 
-/* TLS has more memory for each client, and each part of it is found by the one before: of those who
- * come next, each one's parts are on the way in their turn. */
-static void fetch_tls(struct session *const *sessions, size_t count)
-{
-    if (TLS_FETCHED_AHEAD < count)
-        __builtin_prefetch(of_session(sessions[TLS_FETCHED_AHEAD]), 1);
-    for (unsigned ahead = 1; ahead <= STREAM_FETCH_STEPS && ahead < count; ahead++)
-        stream_fetch(&of_session(sessions[ahead])->stream, STREAM_FETCH_STEPS - ahead);
-}
-
 static void on_session_send(struct session_host *host, struct session *const *sessions,
                             size_t count, struct block *frames, size_t messages)
 {
@@ -307,8 +295,6 @@ static void on_session_send(struct session_host *host, struct session *const *se
         /* Its memory is on the way while the kernel has this one, or the gather the next ones. */
         if (i + FETCHED_AHEAD < count)
             __builtin_prefetch(of_session(sessions[i + FETCHED_AHEAD]), 1);
-        if (of_session(sessions[i])->stream.is_secure)
-            fetch_tls(sessions + i, count - i);
         sent += send_frames(of_session(sessions[i]), host->loop, frames);
     }
     metric_add(&host->stats->deliveries, sent * messages);

@@ -443,7 +443,7 @@ describe("a gateway that was told of one router only", () => {
     people[0].send("after");
     await Promise.all(people.map((client) => client.received(2)));
     assertSameChat(people, [["before", "after"]]);
-    assert.equal(await status(gateway, "/ready"), 200);
+    await ready(gateway);
     closeClients(people);
     await gateway.stop();
     await cluster.stop();

@@ -71,6 +71,7 @@ function describeOn(Bus, size, way) {
 
     for (const data of said) await ada.publish(data);
     await Promise.all([ada.heard(said.length), ben.heard(said.length)]);
+    for (const { disconnections, errors } of people) assert.deepEqual([disconnections, errors], [[], []]);
     for (const subscription of [ada, ben]) {
       assert.deepEqual(subscription.data, said);
       assert.deepEqual(offsets(subscription.publications), [1, 2, 3, 4, 5, 6]);

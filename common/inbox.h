@@ -37,10 +37,10 @@ void inbox_post(struct inbox *inbox, struct inbox_item *item);
 void inbox_drain(struct inbox *inbox);
 
 /*
- * From the beginning of a thread's poll to its end, what it posts wakes nobody, so that a burst that
- * it reads stays one batch. At the end the inboxes of `loop` itself receive what they were posted,
- * and others what came of that, for a few rounds and without a wake-up; then other loops are woken,
- * each once. For loops (wakeups.h).
+ * From the beginning of a thread's poll to its end, what it posts wakes nobody, so that a burst
+ * that it reads stays one batch. At the end the inboxes of `loop` itself receive what they were
+ * posted, and others what came of that, for a few rounds and without a wake-up; then other loops
+ * are woken, each once. For loops (wakeups.h).
  */
 void inbox_begin_poll(const uv_loop_t *loop);
 void inbox_end_poll(void);

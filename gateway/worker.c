@@ -23,6 +23,8 @@
 #define LISTEN_BACKLOG      4096
 #define RECENT_MEMORY_BYTES ((uint64_t)32 * 1024 * 1024) /* of the messages that a worker keeps */
 #define RECENT_REACH        1000                         /* messages that a client catches up */
+#define LARGE_TICK          128 /* deliveries, which take longer than LOOKS_FOR_MORE polls */
+#define LOOKS_FOR_MORE      4
 
 static struct worker *of_inbox(struct inbox *inbox)
 {
@@ -192,6 +194,7 @@ static void deliver(struct worker *worker, struct message *message)
         recent_add(channel_recent(channel), message);
     }
     channel_append(channel, message);
+    worker->due_deliveries += channel_subscriber_count(channel);
 }
 
 /* A message from the hub is off our hands, or in those of our sockets. */
@@ -339,11 +342,30 @@ static void end_tick(struct worker *worker, struct channels *channels)
         uv_timer_start(&worker->due, on_due, wait_ms, 0);
 }
 
+/* A burst of messages that is still coming in when its first one is read would be two ticks, the
+ * first of one message; and who waits for his message to come back before he sends the next one
+ * keeps them apart for ever. Before a large tick ends, the loop therefore polls again, without
+ * waiting, as long as that finds more. */
+static bool looks_for_more(struct worker *worker)
+{
+    if (worker->due_deliveries < LARGE_TICK || worker->looks == LOOKS_FOR_MORE ||
+        worker->due_deliveries == worker->seen_deliveries)
+        return false;
+    worker->seen_deliveries = worker->due_deliveries;
+    worker->looks++;
+    return true;
+}
+
 static void on_after_poll(uv_check_t *handle)
 {
     struct worker *worker = container_of(handle, struct worker, after_poll);
 
     inbox_end_poll();
+    if (looks_for_more(worker)) {
+        uv_idle_start(&worker->busy, on_busy);
+        return;
+    }
+    worker->due_deliveries = worker->seen_deliveries = worker->looks = 0;
     worker->connections.sessions.recents.now_ms = loop_now_ms(worker->loop);
     worker->connections.sessions.recents.reach_bytes =
         worker->connections.sessions.settings->config.send_queue_limit;

@@ -31,16 +31,14 @@ static void separate(struct client_writer *writer)
 /* Our names have nothing in them that would have to be escaped. */
 void writer_json_name(struct client_writer *writer, const char *name)
 {
-    size_t size = strlen(name);
-    unsigned char *from = buffer_reserve(writer->out, size + sizeof(",\"\":"));
+    unsigned char *from = buffer_reserve(writer->out, strlen(name) + sizeof(",\"\":"));
     unsigned char *at = from;
 
     if (!writer->is_first)
         *at++ = ',';
     writer->is_first = false;
     *at++ = '"';
-    memcpy(at, name, size);
-    at += size;
+    at = (unsigned char *)stpcpy((char *)at, name);
     *at++ = '"';
     *at++ = ':';
     writer->out->size += (size_t)(at - from);

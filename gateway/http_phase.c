@@ -244,8 +244,11 @@ void http_phase_append_demand(const struct http_phase *http, struct buffer *head
     uint64_t time_ms = http->sessions->settings->config.hsts_ms;
     char line[80];
 
-    if (http->is_secure && time_ms > 0)
-        buffer_append(headers, line, write_demand(line, sizeof(line), time_ms));
+    if (http->is_secure && time_ms > 0) {
+        size_t size = write_demand(line, sizeof(line), time_ms);
+
+        buffer_append(headers, line, size);
+    }
 }
 
 static enum http_verdict respond(void *context, const struct http_request *request,

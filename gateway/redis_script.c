@@ -279,11 +279,9 @@ void redis_key(struct buffer *key, const char *prefix, const char *channel, size
 void redis_topic(struct buffer *topic, const char *prefix, uint32_t database, const char *channel,
                  size_t channel_size)
 {
-    char digits[REDIS_DIGITS];
-
     buffer_append_text(topic, prefix);
     buffer_append_text(topic, ":");
-    buffer_append(topic, digits, redis_digits(digits, database));
+    buffer_append_number(topic, database);
     buffer_append_text(topic, ":{");
     buffer_append(topic, channel, channel_size);
     buffer_append_text(topic, "}");

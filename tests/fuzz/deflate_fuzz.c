@@ -78,7 +78,7 @@ static bool inflate_bytes(z_stream *stream, const unsigned char *data, size_t si
         stream->next_in = (unsigned char *)data + i;
         stream->avail_in = 1;
         do {
-            unsigned char made[7];
+            unsigned char made[7] = {0};
             int result;
 
             stream->next_out = made;

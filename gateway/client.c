@@ -274,6 +274,9 @@ void client_read_held(struct client *client)
 /* What was answered goes out before the client is sent away, amid a frame's answers as well. */
 static void on_flush(struct session *session)
 {
+    if (!session->client)
+        return;
+
     struct client *client = client_ref(session->client);
     bool was_gathering = client->is_gathering;
 

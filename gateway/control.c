@@ -439,8 +439,8 @@ void control_stop(struct control *control)
     if (!control->hub)
         return;
     control_surveys_end(control);
+    say_here(control, 0, true); /* which a bus may hand back at once */
     loop_cancel(control->hub->loop, &control->pulse);
-    say_here(control, 0, true);
     control->hub = NULL;
 }
 

@@ -140,11 +140,13 @@ static int load_certificates(struct gateway *gateway)
     return error;
 }
 
-/* A worker that is alone shares the main loop, unless there are links to the bus on it: their other
- * ends would take a gateway for dead that sends to a hundred thousand clients in one tick. */
+/* A worker that is alone shares the main loop, unless there are links to others on it: a gateway
+ * that sends to a hundred thousand clients in one tick would be dead for a router, and its backend
+ * for it.
+ */
 static bool is_loop_shared(const struct config *config, unsigned worker_count)
 {
-    return worker_count == 1 && bus_is_local(config->bus);
+    return worker_count == 1 && bus_is_local(config->bus) && !backend_is_wanted(config);
 }
 
 static int start_worker(struct gateway *gateway, unsigned index, bool shares_loop,
@@ -352,6 +354,9 @@ static void on_deadline(struct waiter *waiter)
         return;
     }
     if (gateway->phase == ABORTING) {
+        inbox_drain(&gateway->hub.inbox); /* where it shares a loop, the last word may be there */
+        if (gateway->phase != ABORTING)
+            return;
         log_event(LOG_ERROR, log_name("stopped without a thread that does not answer"));
         _exit(1);
     }
@@ -394,6 +399,7 @@ static void reload(struct gateway *gateway)
         command->settings = settings_ref(settings);
         inbox_post(&gateway->hub.workers[i]->inbox, &command->command.item);
     }
+    inbox_send_wakeups(); /* not after we have said that it is done */
     gateway->hub.max_channels = settings->config.max_channels;
     backend_configure(gateway->hub.backend, &settings->config);
     api_configure(gateway->api, settings);

@@ -20,7 +20,7 @@
 
 /* So many publishes go on in one go, then the loop serves its sockets: without an end a full queue
  * of small messages keeps it from every link of the bus, whose other side takes it for dead. */
-#define HAND_ON_COUNT 1000
+#define HAND_ON_COUNT 400 /* in the poll, and in each round at its end (inbox.h) */
 
 struct hub_channel {
     struct map_entry entry;
@@ -112,7 +112,7 @@ void hub_post(struct hub *hub, struct worker *worker, struct command *command,
     inbox_post(&worker->inbox, &command->item);
 }
 
-/* Goes on in the next iteration: the bus may be in the middle of something. */
+/* Goes on when the poll has ended: the bus may be in the middle of something. */
 static void resume(struct hub *hub)
 {
     if (!hub->waiting || hub->is_resuming)

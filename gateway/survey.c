@@ -33,10 +33,11 @@ static void ask(struct survey *survey, struct worker **workers, unsigned worker_
 }
 
 /* What the workers found is the result; they are done with it. */
-static void adopt(struct survey *survey, uint64_t now_ms)
+static void adopt(struct survey *survey)
 {
+    if (survey->missing > 0 || !survey->has_grown)
+        return;
     survey->last = survey->growing;
-    survey->last.taken_ms = now_ms;
     top_channels_sort(&survey->last.top);
     survey->has_grown = false;
 }
@@ -44,7 +45,8 @@ static void adopt(struct survey *survey, uint64_t now_ms)
 /* True if the workers are to be asked, who have the result that grows from now on. */
 static bool begin(struct survey *survey, unsigned worker_count, uint64_t now_ms)
 {
-    if (survey->missing > 0 || survey->has_grown ||
+    adopt(survey);
+    if (survey->missing > 0 ||
         (survey->last.taken_ms > 0 && now_ms - survey->last.taken_ms < SURVEY_REST_MS))
         return false;
     survey->growing = (struct survey_result){0};
@@ -75,8 +77,7 @@ const struct survey_result *survey_take(struct survey *survey, struct worker **w
         ask(survey, workers, worker_count);
     uv_mutex_lock(&survey->lock);
     await(survey, workers[0]->has_thread);
-    if (survey->missing == 0 && survey->has_grown)
-        adopt(survey, now_ms);
+    adopt(survey);
     uv_mutex_unlock(&survey->lock);
     return &survey->last;
 }
@@ -126,7 +127,7 @@ static void add_slow(struct survey_result *result, const struct slow_client *cli
         *place = *client;
 }
 
-void survey_answer(struct survey_command *command, const struct slow_clients *slow)
+void survey_answer(struct survey_command *command, const struct slow_clients *slow, uint64_t now_ms)
 {
     struct survey *survey = command->survey;
 
@@ -134,6 +135,7 @@ void survey_answer(struct survey_command *command, const struct slow_clients *sl
     top_channels_merge(&survey->growing.top, &command->top);
     for (size_t i = 0; i < SLOW_CLIENTS; i++)
         add_slow(&survey->growing, &slow->items[i]);
+    survey->growing.taken_ms = now_ms;
     if (--survey->missing == 0)
         uv_cond_signal(&survey->done);
     uv_mutex_unlock(&survey->lock);

@@ -2,7 +2,8 @@
  * A survey asks every worker which of its channels are the largest and which clients were slow, for
  * operators. Nobody stops for it: a worker looks at SURVEY_SLICE slots of its channels in one
  * iteration of its loop, and who asks waits for a moment at most and takes the last result there
- * is. One survey at a time, at most every SURVEY_REST_MS.
+ * is; one that was found since then and is old by now he does not take, but asks anew. One survey
+ * at a time, at most every SURVEY_REST_MS.
  *
  * Lives in the hub. Asked on the main loop; each worker adds its part from its own.
  */
@@ -23,7 +24,7 @@
 
 /* What was found. */
 struct survey_result {
-    uint64_t taken_ms; /* when, by the main loop's clock; 0: never yet */
+    uint64_t taken_ms; /* when, by the loops' clock; 0: never yet */
     struct top_channels top;
     size_t slow_count;
     struct slow_client slow[SURVEY_SLOW]; /* in no order */
@@ -62,7 +63,8 @@ const struct survey_result *survey_take(struct survey *survey, struct worker **w
 /* A worker's turn: looks at the next slots. True when that was all. */
 bool survey_look(struct survey_command *command, const struct channels *channels);
 
-/* Hands in what a worker has found, all or not, and frees the command. */
-void survey_answer(struct survey_command *command, const struct slow_clients *slow);
+/* Hands in what a worker has found by `now_ms`, all or not, and frees the command. */
+void survey_answer(struct survey_command *command, const struct slow_clients *slow,
+                   uint64_t now_ms);
 
 #endif

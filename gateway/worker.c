@@ -24,6 +24,7 @@
 #define RECENT_MEMORY_BYTES ((uint64_t)32 * 1024 * 1024) /* of the messages that a worker keeps */
 #define RECENT_REACH        1000                         /* messages that a client catches up */
 #define LARGE_TICK          128 /* deliveries, which take longer than LOOKS_FOR_MORE polls */
+#define ENOUGH_MESSAGES     64  /* in a tick; more of them hardly make each cheaper */
 #define LOOKS_FOR_MORE      4
 
 static struct worker *of_inbox(struct inbox *inbox)
@@ -111,7 +112,7 @@ static void abort_all(struct worker *worker)
 static void end_survey(struct worker *worker)
 {
     uv_idle_stop(&worker->survey_turn);
-    survey_answer(worker->survey, &worker->connections.slow);
+    survey_answer(worker->survey, &worker->connections.slow, loop_now_ms(worker->loop));
     worker->survey = NULL;
 }
 
@@ -194,6 +195,7 @@ static void deliver(struct worker *worker, struct message *message)
         recent_add(channel_recent(channel), message);
     }
     channel_append(channel, message);
+    worker->due_messages++;
     worker->due_deliveries += channel_subscriber_count(channel);
 }
 
@@ -344,28 +346,23 @@ static void end_tick(struct worker *worker, struct channels *channels)
 
 /* A burst of messages that is still coming in when its first one is read would be two ticks, the
  * first of one message; and who waits for his message to come back before he sends the next one
- * keeps them apart for ever. Before a large tick ends, the loop therefore polls again, without
- * waiting, as long as that finds more. */
+ * keeps them apart for ever. Before a few messages go to many, the loop therefore polls again,
+ * without waiting, as long as that finds more. */
 static bool looks_for_more(struct worker *worker)
 {
-    if (worker->due_deliveries < LARGE_TICK || worker->looks == LOOKS_FOR_MORE ||
-        worker->due_deliveries == worker->seen_deliveries)
+    if (worker->due_deliveries < LARGE_TICK || worker->due_messages >= ENOUGH_MESSAGES ||
+        worker->due_messages == worker->seen_messages || worker->looks == LOOKS_FOR_MORE ||
+        worker->connections.sessions.settings->config.coalesce_max_ms > 0)
         return false;
-    worker->seen_deliveries = worker->due_deliveries;
+    worker->seen_messages = worker->due_messages;
     worker->looks++;
     return true;
 }
 
-static void on_after_poll(uv_check_t *handle)
+static void finish_tick(struct worker *worker)
 {
-    struct worker *worker = container_of(handle, struct worker, after_poll);
-
-    inbox_end_poll();
-    if (looks_for_more(worker)) {
-        uv_idle_start(&worker->busy, on_busy);
-        return;
-    }
-    worker->due_deliveries = worker->seen_deliveries = worker->looks = 0;
+    worker->due_deliveries = 0;
+    worker->due_messages = worker->seen_messages = worker->looks = 0;
     worker->connections.sessions.recents.now_ms = loop_now_ms(worker->loop);
     worker->connections.sessions.recents.reach_bytes =
         worker->connections.sessions.settings->config.send_queue_limit;
@@ -374,7 +371,21 @@ static void on_after_poll(uv_check_t *handle)
     client_send_replies(&worker->connections.sessions);
     end_tick(worker, &worker->connections.sessions.channels);
     stream_gather_end(worker->loop);
-    if (connections_shake_hands(&worker->connections))
+}
+
+static void on_after_poll(uv_check_t *handle)
+{
+    struct worker *worker = container_of(handle, struct worker, after_poll);
+
+    inbox_end_poll();
+    if (!uv_is_active((uv_handle_t *)handle))
+        return; /* it was stopped by what it received */
+
+    bool goes_on = looks_for_more(worker);
+
+    if (!goes_on)
+        finish_tick(worker);
+    if (connections_shake_hands(&worker->connections) || goes_on)
         uv_idle_start(&worker->busy, on_busy);
     else
         uv_idle_stop(&worker->busy);

@@ -30,8 +30,9 @@ struct worker {
     uv_check_t after_poll;
     uv_idle_t busy; /* keeps the loop from waiting: handshakes do, or the end of the tick */
     uv_timer_t due; /* for the first channel that gathers more than a tick */
-    uint64_t due_deliveries;  /* that the tick will have made at its end, */
-    uint64_t seen_deliveries; /* of which so many were known at the last look for more */
+    uint64_t due_deliveries; /* that the tick will have made at its end, */
+    unsigned due_messages;   /* of so many messages, */
+    unsigned seen_messages;  /* of which so many were known at the last look for more */
     unsigned looks;
     struct lag_meter lag_meter;
     struct connection_host connections;

@@ -79,6 +79,7 @@ onEachBus(SHARED_BUSES, (Bus) => {
       survives(Bus, async ({ bus, gateways }) => {
         bus.pause();
         await Promise.all(gateways.map(notReady));
+        if (Bus.givenUp) await Promise.all(gateways.map((gateway) => gateway.waitForLog(Bus.givenUp)));
         for (const gateway of gateways) {
           assert.equal(await status(gateway, "/health"), 200);
           assert.equal(await metric(gateway, "carillon_bus_up"), 0);

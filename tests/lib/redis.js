@@ -30,6 +30,7 @@ export class Redis {
   static word = "redis";
   static isDurable = true;
   static gathersGateways = true;
+  static givenUp = /event="redis unavailable".* link=commands/; // the second of two connections that are
 
   // Options: `persistent` (append-only file, every write on disk before its answer), `args` (more
   // options of redis-server), `password` (that `command` logs in with).

@@ -308,10 +308,10 @@ static void many_small_publishes_let_the_loop_serve_its_sockets(void **state)
         assert_true(turns < COUNT);
         inbox_drain(&hub.inbox);
         inbox_drain(&workers[0]->inbox);
-        assert_in_range(idle[0]->counts[COMMAND_PUBLISHED] - done, 1, 1000);
+        assert_in_range(idle[0]->counts[COMMAND_PUBLISHED] - done, 1, 400);
     }
     assert_int_equal(idle[0]->counts[COMMAND_PUBLISHED] - before, COUNT);
-    assert_int_equal(turns, 4);
+    assert_int_equal(turns, 9);
 }
 
 static void settle_waits_behind_the_publishes_before_it(void **state)

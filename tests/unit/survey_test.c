@@ -22,6 +22,7 @@ static struct worker *workers[WORKERS];
 static struct survey_command *asked[WORKERS]; /* what each worker was sent last */
 static struct subscription subscriptions[MANY];
 static size_t joined;
+static uint64_t answered_ms; /* when workers answer */
 
 static void forget(struct inbox *inbox, struct inbox_item *item)
 {
@@ -72,6 +73,7 @@ static int set_up(void **state)
 {
     (void)state;
     joined = 0;
+    answered_ms = 1050;
     memset(asked, 0, sizeof(asked));
     memset(subscriptions, 0, sizeof(subscriptions));
     survey = (struct survey){0};
@@ -124,7 +126,7 @@ static unsigned answer(unsigned worker)
     assert_non_null(asked[worker]);
     while (!survey_look(asked[worker], channels_of(worker)))
         looks++;
-    survey_answer(asked[worker], slow);
+    survey_answer(asked[worker], slow, answered_ms);
     asked[worker] = NULL;
     return looks;
 }
@@ -141,7 +143,7 @@ static void workers_are_woken_before_it_waits(void **state)
     uv_run(&loop.uv, UV_RUN_NOWAIT);
     for (unsigned i = 0; i < WORKERS; i++)
         answer(i);
-    assert_int_equal(take(1100)->taken_ms, 1100);
+    assert_int_equal(take(1100)->taken_ms, 1050);
     inbox_end_poll();
 }
 
@@ -159,7 +161,7 @@ static void result_is_what_all_workers_have_found(void **state)
 
     const struct survey_result *result = take(1200);
 
-    assert_int_equal(result->taken_ms, 1200);
+    assert_int_equal(result->taken_ms, 1050);
     assert_int_equal(result->top.count, 2);
     assert_memory_equal(result->top.items[0].name, "lobby", 5);
     assert_int_equal(result->top.items[0].subscribers, 3);
@@ -170,6 +172,7 @@ static void nobody_is_asked_twice_in_a_moment(void **state)
 {
     (void)state;
     take(1000);
+    answered_ms = 1010;
     answer(0);
     answer(1);
     assert_int_equal(take(1010)->taken_ms, 1010);
@@ -180,9 +183,23 @@ static void nobody_is_asked_twice_in_a_moment(void **state)
 
     assert_non_null(asked[0]);
     assert_int_equal(result->taken_ms, 1010); /* the last one stands meanwhile */
+    answered_ms = 2000;
     answer(0);
     answer(1);
     assert_int_equal(take(2000)->taken_ms, 2000);
+}
+
+static void result_that_nobody_took_in_time_is_as_old_as_it_is(void **state)
+{
+    (void)state;
+    take(1000);
+    answer(0);
+    answer(1);
+    assert_int_equal(take(5000)->taken_ms, 1050);
+    answered_ms = 5001; /* they were asked anew by that */
+    answer(0);
+    answer(1);
+    assert_int_equal(take(5002)->taken_ms, 5001);
 }
 
 static void many_channels_are_looked_at_a_little_at_a_time(void **state)
@@ -230,7 +247,7 @@ static void worker_that_stops_answers_with_what_it_has(void **state)
     join_many(0, 3000);
     take(1000);
     assert_false(survey_look(asked[0], channels_of(0)));
-    survey_answer(asked[0], &workers[0]->connections.slow);
+    survey_answer(asked[0], &workers[0]->connections.slow, answered_ms);
     asked[0] = NULL;
     answer(1);
     assert_int_equal(take(1100)->top.count, TOP_CHANNELS);
@@ -257,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(workers_are_woken_before_it_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(result_is_what_all_workers_have_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_asked_twice_in_a_moment, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(result_that_nobody_took_in_time_is_as_old_as_it_is, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(many_channels_are_looked_at_a_little_at_a_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(channels_that_come_meanwhile_are_counted_once, set_up,

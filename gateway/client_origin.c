@@ -45,7 +45,7 @@ static bool take_field(struct client_origin *origin, const struct protobuf_field
     if (field->type != PROTOBUF_BYTES)
         return false;
     if (field->number == ORIGIN_TAG)
-        return read_tag(field, &tags[origin->tag_count++]);
+        return tags && read_tag(field, &tags[origin->tag_count++]);
     *places[field->number] = text_of_field(field);
     return true;
 }

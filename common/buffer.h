@@ -27,7 +27,7 @@ unsigned char *buffer_grow(struct buffer *buffer, size_t more);
 /* Makes room for `more` further bytes and returns where they go; `size` does not change. */
 static inline unsigned char *buffer_reserve(struct buffer *buffer, size_t more)
 {
-    if (buffer->capacity - buffer->size < more)
+    if (!buffer->data || buffer->capacity - buffer->size < more)
         return buffer_grow(buffer, more);
     return buffer->data + buffer->size;
 }

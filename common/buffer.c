@@ -4,9 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/decimal.h"
 #include "common/memory.h"
-
-#define NUMBER_DIGITS 20 /* of UINT64_MAX */
 
 void buffer_deinit(struct buffer *buffer)
 {
@@ -34,14 +33,9 @@ unsigned char *buffer_grow(struct buffer *buffer, size_t more)
 
 void buffer_append_number(struct buffer *buffer, uint64_t number)
 {
-    unsigned char digits[NUMBER_DIGITS];
-    size_t at = sizeof(digits);
+    char *digits = (char *)buffer_reserve(buffer, DECIMAL_DIGITS);
 
-    do {
-        digits[--at] = (unsigned char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    buffer_append(buffer, digits + at, sizeof(digits) - at);
+    buffer->size += decimal_write(digits, number);
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "common/decimal.h"
 #include "common/envelope.h"
 #include "common/memory.h"
-#include "gateway/redis_words.h"
 
 #define LARGE_BYTES ((size_t)1024 * 1024) /* a buffer grown beyond this is not kept */
 
@@ -40,9 +40,9 @@ void redis_command_add_text(struct redis_command *command, const char *word)
 
 void redis_command_add_number(struct redis_command *command, uint64_t number)
 {
-    char digits[REDIS_DIGITS];
+    char digits[DECIMAL_DIGITS];
 
-    redis_command_add(command, digits, redis_digits(digits, number));
+    redis_command_add(command, digits, decimal_write(digits, number));
 }
 
 void redis_command_add_envelope(struct redis_command *command, const struct message *message)

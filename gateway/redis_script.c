@@ -14,8 +14,8 @@
 
 #include <string.h>
 
+#include "common/decimal.h"
 #include "gateway/redis_script_ask.h"
-#include "gateway/redis_words.h"
 
 static const char prelude[] =
     "local function digits(n) return string.format('%.0f', n) end\n"
@@ -302,8 +302,8 @@ bool redis_topic_channel(const char *prefix, uint32_t database, const char *topi
                          size_t topic_size, const char **channel, size_t *channel_size)
 {
     struct text rest = {topic, topic_size};
-    char digits[REDIS_DIGITS];
-    size_t digit_count = redis_digits(digits, database);
+    char digits[DECIMAL_DIGITS];
+    size_t digit_count = decimal_write(digits, database);
     bool is_ours = take(&rest, prefix, strlen(prefix)) && take(&rest, ":", 1) &&
                    take(&rest, digits, digit_count) && take(&rest, ":{", 2) && rest.size > 1 &&
                    rest.data[rest.size - 1] == '}';

@@ -2,26 +2,15 @@
 
 #include <string.h>
 
-#define HEAD_BYTES (REDIS_DIGITS + 3) /* a type, a number and the end of the line */
-#define END_BYTES  2                  /* of a word */
+#include "common/decimal.h"
 
-size_t redis_digits(char digits[REDIS_DIGITS], uint64_t number)
-{
-    char text[REDIS_DIGITS];
-    size_t at = sizeof(text);
-
-    do {
-        text[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    memcpy(digits, text + at, sizeof(text) - at);
-    return sizeof(text) - at;
-}
+#define HEAD_BYTES (DECIMAL_DIGITS + 3) /* a type, a number and the end of the line */
+#define END_BYTES  2                    /* of a word */
 
 static char *write_head(char *at, char type, size_t number)
 {
     *at++ = type;
-    at += redis_digits(at, number);
+    at += decimal_write(at, number);
     *at++ = '\r';
     *at++ = '\n';
     return at;

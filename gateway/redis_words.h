@@ -11,11 +11,6 @@
 
 #include "common/block.h"
 
-#define REDIS_DIGITS 20 /* at most, of a number */
-
-/* Writes a number in decimal; returns how many digits it has. */
-size_t redis_digits(char digits[REDIS_DIGITS], uint64_t number);
-
 /* Appends a command of `count` words to the block, of which the caller is the only owner; returns
  * the block, which may have moved. */
 struct block *redis_words_append(struct block *output, size_t count, const char *const *words,

@@ -116,13 +116,10 @@ static void end_survey(struct worker *worker)
     worker->survey = NULL;
 }
 
-/* False while there is more to look at. */
-static bool look_for_survey(struct worker *worker)
+static void look_for_survey(struct worker *worker)
 {
-    if (!survey_look(worker->survey, &worker->connections.sessions.channels))
-        return false;
-    end_survey(worker);
-    return true;
+    if (survey_look(worker->survey, &worker->connections.sessions.channels))
+        end_survey(worker);
 }
 
 static void on_survey_turn(uv_idle_t *handle)

@@ -9,6 +9,7 @@
 #include "common/envelope.h"
 #include "common/utf8.h"
 #include "proto/bus.pb-c.h"
+#include "tests/fuzz/protobuf_check.h"
 
 #define DATA_LIMIT 1024
 
@@ -63,28 +64,13 @@ static bool is_good(const Carillon__Bus__Envelope *envelope)
            envelope->origin.len <= MESSAGE_ORIGIN_LIMIT;
 }
 
-/* True where these are the bytes that protobuf-c writes itself: no number is longer than need be.
- */
-static bool is_canonical(const uint8_t *data, size_t size, const Carillon__Bus__Envelope *envelope)
-{
-    struct buffer packed = {0};
-    size_t packed_size = carillon__bus__envelope__get_packed_size(envelope);
-
-    carillon__bus__envelope__pack(envelope, buffer_reserve(&packed, packed_size));
-
-    bool is_same = packed_size == size && (size == 0 || memcmp(packed.data, data, size) == 0);
-
-    buffer_deinit(&packed);
-    return is_same;
-}
-
 /* `message` is what we made of the bytes, NULL where we refused them. */
 static void compare_with_protobuf(const uint8_t *data, size_t size, const struct message *message)
 {
     Carillon__Bus__Envelope *envelope = carillon__bus__envelope__unpack(NULL, size, data);
 
     assert(message ? envelope && is_good(envelope)
-                   : !envelope || !is_good(envelope) || !is_canonical(data, size, envelope));
+                   : !envelope || !is_good(envelope) || !is_canonical(data, size, &envelope->base));
     if (message) {
         assert((int)message->kind == (int)envelope->kind);
         assert(message->offset == envelope->offset);

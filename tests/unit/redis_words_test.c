@@ -7,12 +7,13 @@
 
 #include <string.h>
 
+#include "common/decimal.h"
 #include "gateway/redis_words.h"
 
 static void assert_digits(uint64_t number, const char *text)
 {
-    char digits[REDIS_DIGITS];
-    size_t count = redis_digits(digits, number);
+    char digits[DECIMAL_DIGITS];
+    size_t count = decimal_write(digits, number);
 
     assert_int_equal(count, strlen(text));
     assert_memory_equal(digits, text, count);

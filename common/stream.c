@@ -168,21 +168,26 @@ static ssize_t try_write(struct stream *stream, const void *data, size_t size)
                              : stream_send(stream, data, size);
 }
 
-int stream_write(struct stream *stream, struct block *block, size_t offset)
+/* After an attempt that `taken` tells of: what the kernel has not taken is queued. */
+static int keep_rest(struct stream *stream, struct block *block, size_t offset, ssize_t taken)
 {
-    assert(!stream_is_closing(stream));
-
-    ssize_t taken = try_write(stream, block->data + offset, block->size - offset);
+    size_t size = block->size - offset;
 
     if (taken < 0)
         return (int)taken;
-    stream->written_bytes += block->size - offset;
-    offset += (size_t)taken;
-    if (offset == block->size)
+    stream->written_bytes += size;
+    if ((size_t)taken == size)
         return 0;
-    stream_queue_append(queue_of(stream), block, offset);
+    stream_queue_append(queue_of(stream), block, offset + (size_t)taken);
     stream->queue->has_begun |= taken > 0;
     return send_if_first(stream);
+}
+
+int stream_write(struct stream *stream, struct block *block, size_t offset)
+{
+    assert(!stream_is_closing(stream));
+    return keep_rest(stream, block, offset,
+                     try_write(stream, block->data + offset, block->size - offset));
 }
 
 static bool gather(struct stream *stream, struct loop *loop, struct block *block, size_t offset)
@@ -200,6 +205,10 @@ int stream_write_gathered(struct stream *stream, struct loop *loop, struct block
 
     bool may_wait = stream->is_ready && !stream->is_ended && !stream->queue && offset < block->size;
 
+    if (may_wait && !loop->gather &&
+        !stream->is_secure) /* as stream_write would find out, slowly */
+        return keep_rest(stream, block, offset,
+                         stream_send_now(stream->fd, block->data + offset, block->size - offset));
     if (!may_wait || !gather(stream, loop, block, offset))
         return stream_write(stream, block, offset);
     stream->gather_turn = loop->gather_turn;

@@ -125,7 +125,7 @@ static const struct worker_metric bus_metrics[] = {
     {"carillon_bus_queued_bytes", METRIC_GAUGE, "Their size.", BUS(queued_bytes)},
     {"carillon_bus_subscriptions", METRIC_GAUGE, "Channels subscribed on the bus.",
      BUS(subscriptions)},
-    {"carillon_bus_reconnects_total", METRIC_COUNTER, "Connections to the bus made again.",
+    {"carillon_bus_reconnects_total", METRIC_COUNTER, "Times that the bus was lost and is back.",
      BUS(reconnects)},
     {"carillon_bus_holes_filled_total", METRIC_COUNTER, "Messages read from history.",
      BUS(holes_filled)},

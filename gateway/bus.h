@@ -164,7 +164,7 @@ struct bus_stats {
     struct metric queued_messages; /* publishes accepted and not yet acknowledged */
     struct metric queued_bytes;
     struct metric subscriptions;
-    struct metric reconnects;
+    struct metric reconnects;     /* times that it came up again */
     struct metric holes_filled;   /* messages read from history because live delivery missed them */
     struct metric histories_lost; /* channels whose epoch changed under a subscription */
     struct metric messages_lost;  /* times that `lost` was told */

@@ -28,6 +28,7 @@ struct bus {
     struct loop *loop;
     struct bus_settings settings;
     enum bus_state state;
+    bool was_up;
     struct bus_stats stats;
 };
 

@@ -216,9 +216,6 @@ void redis_bus_greeted(struct redis_bus *bus, const struct redis_hello *hello)
 
     if (hello->id[0] != '\0')
         memcpy(bus->life, hello->id, sizeof(bus->life));
-    if (bus->was_usable)
-        metric_add(&bus->bus.stats.reconnects, 1);
-    bus->was_usable = true;
     bus->is_greeted = true;
     if (hello->rest_ms > 0)
         begin_rest(bus, REDIS_REST_REPAIR, hello->rest_ms);

@@ -67,13 +67,12 @@ struct redis_bus {
     struct redis_asks asks;
     struct redis_ephemeral ephemeral;
 
-    bool is_greeted;  /* the command connection has the scripts and has said hello */
-    bool is_new_life; /* Redis's data may have lost something since the publisher last sent */
-    bool was_usable;
-    bool is_loading;              /* the scripts are on their way */
-    uint64_t lost_ms;             /* when the command connection was lost */
-    uint64_t outage_ms;           /* when publishes had to stop, or 0 */
-    uint64_t up_ms;               /* when the bus last came up */
+    bool is_greeted;    /* the command connection has the scripts and has said hello */
+    bool is_new_life;   /* Redis's data may have lost something since the publisher last sent */
+    bool is_loading;    /* the scripts are on their way */
+    uint64_t lost_ms;   /* when the command connection was lost */
+    uint64_t outage_ms; /* when publishes had to stop, or 0 */
+    uint64_t up_ms;     /* when the bus last came up */
     char life[REDIS_ID_SIZE + 1]; /* of Redis's data, as the last hello told */
     enum redis_rest rest;
     struct waiter rest_end;

@@ -45,7 +45,6 @@ struct router_bus {
     unsigned unit_count;
     bool is_tls; /* routers:// */
     bool knows_shards;
-    bool was_up;
     uint64_t warned_limit; /* of routers that take less than our clients may send; 0: none */
     struct waiter tick;
     struct waiter turn; /* for what must not come from inside a call */

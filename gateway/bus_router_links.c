@@ -47,9 +47,6 @@ static void update_state(struct router_bus *bus)
         is_up = is_up && router_client_is_up(&bus->units[i]->client);
     if (bus->is_closing)
         return;
-    if (is_up && bus->bus.state == BUS_DOWN && bus->was_up)
-        metric_add(&bus->bus.stats.reconnects, 1);
-    bus->was_up = bus->was_up || is_up;
     bus_set_state(&bus->bus, is_up ? BUS_UP : BUS_DOWN);
     if (!is_up)
         loop_wait(bus->bus.loop, &bus->turn, 0);

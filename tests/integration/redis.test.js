@@ -7,8 +7,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Client, closeClients, openClients } from "../lib/client.js";
 import { ready } from "../lib/cluster.js";
 import { start } from "../lib/gateway.js";
+import { metric } from "../lib/metrics.js";
 import { Redis } from "../lib/redis.js";
 import { survives } from "../lib/survival.js";
+import { until } from "../lib/wait.js";
 
 describe("history on Redis", () => {
   it("keeps --history-size messages for --history-ttl, and under --redis-prefix", async () => {
@@ -106,4 +108,19 @@ describe("nothing is lost, doubled or out of order while Redis", () => {
         await pause(50);
       }
     }));
+
+  it("drops a gateway's subscriber, which counts as the bus being back once", async () => {
+    const redis = await Redis.start();
+    const gateway = await start({ args: ["--bus", redis.url] });
+    await ready(gateway);
+    assert.equal(await metric(gateway, "carillon_bus_reconnects_total"), 0);
+    await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+    await until(
+      async () =>
+        (await metric(gateway, "carillon_bus_reconnects_total")) === 1 && (await metric(gateway, "carillon_bus_up")) === 1,
+      "the bus to be back",
+    );
+    await gateway.stop();
+    await redis.stop();
+  });
 });

@@ -26,7 +26,8 @@ export class Results {
       const values = medians(reports.get(server), row.figures);
       return { name: server.name, kind: server.kind, ...values };
     });
-    const { id, name, rounds } = row;
+    const { id, name } = row;
+    const rounds = Math.max(...[...reports.values()].map((list) => list.length)); // other people's servers have fewer
     this.content.rows.push({ id, name, rounds, servers: [...measured, ...lacking], marks });
   }
 

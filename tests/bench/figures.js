@@ -46,7 +46,15 @@ export function median(values) {
 
 // The median of the ratios of neighbouring turns: what slows the machine for a while slows both.
 export function ratio(ours, theirs, figure) {
-  return median(ours.map((report, round) => figure.of(report) / figure.of(theirs[round])));
+  const rounds = Math.min(ours.length, theirs.length);
+  return median(ours.slice(0, rounds).map((report, round) => figure.of(report) / figure.of(theirs[round])));
+}
+
+// How far one turn of a server is from its next one, as a part of it (the median), in hundredths: what the machine
+// alone makes of a figure.
+export function unrest(reports, figure) {
+  const steps = reports.slice(1).map((report, i) => Math.abs(figure.of(report) / figure.of(reports[i]) - 1));
+  return Math.round(100 * median(steps)) / 100;
 }
 
 function text(value, digits) {

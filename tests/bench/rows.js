@@ -19,6 +19,7 @@ const ROUNDS = 5;
 const CLOSE_ROUNDS = 9; // of what must be told apart by hundredths; others have ROUNDS of them
 const IDLE_CONNECTIONS = 18_000;
 const IDLE_WITH_OTHERS = 4000; // some take a millisecond for each, and they need far more than their own pages
+const ACCEPTED = 8000;
 const JSON_PUSH_SIZE = 179; // of a message of 64 bytes
 const SPARE_FILES = 500; // beside the connections, in server and generator
 
@@ -220,6 +221,29 @@ export function idleRow(peers, fileLimit) {
   };
 }
 
+// Where there is a uWebSockets: as many connections to it as to the gateway. The generator does as much for each as the
+// server, so that their number in a second is that of both together: what counts is the server's own time.
+function acceptRow(peers) {
+  const others = peers.filter(({ name }) => name === "uWebSockets");
+  const [theirs] = others;
+  return {
+    id: "accept",
+    name: `${number(ACCEPTED)} connections, opened 256 at a time`,
+    servers: [carillon.auto, ...others, bare.tick],
+    load: ["--clients", String(ACCEPTED), "--accept"],
+    figures: [figures.handshakes, figures.handshakeCpu, figures.generatorShare, figures.memory],
+    rounds: CLOSE_ROUNDS,
+    peerRounds: CLOSE_ROUNDS,
+    marks: [
+      {
+        name: "at most 1.0 of the CPU per handshake of uWebSockets",
+        ...beside(carillon.auto, theirs, figures.handshakeCpu),
+        ...atMost(1),
+      },
+    ],
+  };
+}
+
 const gathering = { ...gatewayWith("auto", "--coalesce-max", "10ms"), name: "carillon, gathering 10 ms" };
 
 const gatheringRow = {
@@ -245,6 +269,7 @@ export function allRows({ peers, tls, fileLimit }) {
     deflateRow(peers),
     ...tlsRows(peers, tls),
     idleRow(peers, fileLimit),
+    acceptRow(peers),
     gatheringRow,
   ].map((row) => ({ rounds: ROUNDS, peerRounds: ROUNDS, lacks: () => false, ...row }));
 }

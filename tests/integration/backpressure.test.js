@@ -13,6 +13,7 @@ import { until, within } from "../lib/wait.js";
 const MESSAGES = Buffer.concat(Array.from({ length: 8000 }, () => frame({}))); // the smallest: six bytes each
 const COUNT = 8000;
 const ECHO_BYTES = 2; // of such a message on its way back
+const ROUNDS = Number(process.env.CARILLON_TEST_ROUNDS ?? 24); // several turns of each publisher
 
 // Sends MESSAGES over and over, as fast as the gateway reads, while `goesOn(round)`.
 async function flood(raw, goesOn) {
@@ -102,9 +103,8 @@ onEachBus(BUSES, (Bus) => {
 
     it("gives each of them its turn", async () => {
       const { gateway, publishers } = await flooded({ threads: 1 });
-      const rounds = 24; // several turns of each
-      const share = (raw) => raw.heard / (rounds * COUNT * ECHO_BYTES);
-      const floods = publishers.map((raw) => flood(raw, (round) => round < rounds));
+      const share = (raw) => raw.heard / (ROUNDS * COUNT * ECHO_BYTES);
+      const floods = publishers.map((raw) => flood(raw, (round) => round < ROUNDS));
 
       let shares;
       await until(() => (shares = publishers.map(share)).some((part) => part === 1), "one to be served", 120_000);

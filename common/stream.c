@@ -245,32 +245,6 @@ int stream_write_bytes(struct stream *stream, const void *data, size_t size)
     return send_if_first(stream);
 }
 
-size_t stream_queued_bytes(const struct stream *stream)
-{
-    stream_settle(stream);
-    if (!stream->queue)
-        return 0;
-
-    /* libuv knows how much of its write the kernel has taken so far. */
-    size_t in_flight = uv_stream_get_write_queue_size(&stream->uv.stream);
-
-    if (encrypts(stream))
-        in_flight = stream_tls_plain_in_flight(stream, in_flight);
-    return stream->queue->waiting_bytes + in_flight;
-}
-
-void stream_drop_queued(struct stream *stream)
-{
-    stream_settle(stream);
-    if (stream->queue)
-        stream->written_bytes -= stream_queue_drop_waiting(stream->queue);
-}
-
-uint64_t stream_sent_bytes(const struct stream *stream)
-{
-    return stream->written_bytes - stream_queued_bytes(stream);
-}
-
 /* Takes one of the reads that a stream has in an iteration of the loop: libuv alone would read 2 MB
  * before anybody else is served, and before any answer leaves. */
 static bool takes_turn(struct loop *loop, const struct stream *stream)

@@ -1,6 +1,7 @@
 /*
- * How far a peer is. The kernel says how many bytes it holds that are not acknowledged; where it
- * has made more of them than it was given, since it encrypts, it is asked for those that are.
+ * How far what was written has come: what waits here, and what the peer's host has not
+ * acknowledged. The kernel says how many bytes it holds of these; where it has made more of them
+ * than it was given, since it encrypts, it is asked for those that are acknowledged.
  */
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,32 @@
 #include "common/stream.h"
 #include "common/stream_gathered.h"
 #include "common/stream_tls.h"
+
+size_t stream_queued_bytes(const struct stream *stream)
+{
+    stream_settle(stream);
+    if (!stream->queue)
+        return 0;
+
+    /* libuv knows how much of its write the kernel has taken so far. */
+    size_t in_flight = uv_stream_get_write_queue_size(&stream->uv.stream);
+
+    if (stream->is_secure && !stream_is_offloaded(stream))
+        in_flight = stream_tls_plain_in_flight(stream, in_flight);
+    return stream->queue->waiting_bytes + in_flight;
+}
+
+void stream_drop_queued(struct stream *stream)
+{
+    stream_settle(stream);
+    if (stream->queue)
+        stream->written_bytes -= stream_queue_drop_waiting(stream->queue);
+}
+
+uint64_t stream_sent_bytes(const struct stream *stream)
+{
+    return stream->written_bytes - stream_queued_bytes(stream);
+}
 
 /* Bytes that the peer's host has not acknowledged, here and with the kernel; as they travel, but
  * for those that TLS has still to encrypt. */

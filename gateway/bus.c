@@ -182,6 +182,6 @@ void bus_set_state(struct bus *bus, enum bus_state state)
     metric_set(&bus->stats.up, state == BUS_UP);
     if (state == BUS_UP && bus->was_up)
         metric_add(&bus->stats.reconnects, 1);
-    bus->was_up = true; /* what it was first is down */
+    bus->was_up |= state == BUS_UP;
     bus->events->state_changed(bus->context, state);
 }

@@ -50,7 +50,9 @@ function narrow(row, ringIsThere) {
     .filter((server) => isSelected(list(options.servers), server.name))
     .filter((server) => !isLacking(server) && !row.lacks(server));
   const has = (server) => servers.includes(server);
-  return { ...row, servers, rounds: options.rounds ?? row.rounds, marks: row.marks.filter((m) => m.servers.every(has)) };
+  const { rounds = row.rounds } = options;
+  const peerRounds = options.rounds ?? row.peerRounds;
+  return { ...row, servers, rounds, peerRounds, marks: row.marks.filter((m) => m.servers.every(has)) };
 }
 
 function sayWhoIsMissing() {

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { release } from "node:os";
 
 import { drawChart } from "./chart.js";
-import { figures, median } from "./figures.js";
+import { figures, median, sharedRounds } from "./figures.js";
 import { machine } from "./turns.js";
 
 const names = new Map(Object.entries(figures).map(([name, figure]) => [figure, name]));
@@ -22,13 +22,15 @@ export class Results {
   // `full` is the row with all of its servers, `row` with those that were measured.
   add(full, row, { reports, marks }) {
     const lacking = full.servers.filter(full.lacks).map((server) => ({ name: server.name, note: full.lacks(server) }));
+    const shared = sharedRounds(reports);
     const measured = row.servers.map((server) => {
-      const values = medians(reports.get(server), row.figures);
+      const values = medians(shared.get(server), row.figures);
       return { name: server.name, kind: server.kind, ...values };
     });
     const { id, name } = row;
-    const rounds = Math.max(...[...reports.values()].map((list) => list.length)); // other people's servers have fewer
-    this.content.rows.push({ id, name, rounds, servers: [...measured, ...lacking], marks });
+    const [[, { length: rounds }]] = shared;
+    const judged = Math.max(...[...reports.values()].map((list) => list.length)); // rounds, for the marks
+    this.content.rows.push({ id, name, rounds, judged, servers: [...measured, ...lacking], marks });
   }
 
   // FILE.json, and FILE.svg where there are rows to draw.

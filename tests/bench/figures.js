@@ -50,11 +50,17 @@ export function ratio(ours, theirs, figure) {
   return median(ours.slice(0, rounds).map((report, round) => figure.of(report) / figure.of(theirs[round])));
 }
 
+// Of the rounds in which all servers had a turn: what medians of different servers are taken of to stand side by side.
+export function sharedRounds(reports) {
+  const count = Math.min(...[...reports.values()].map((list) => list.length));
+  return new Map([...reports].map(([server, list]) => [server, list.slice(0, count)]));
+}
+
 // How far one turn of a server is from its next one, as a part of it (the median), in hundredths: what the machine
-// alone makes of a figure.
+// alone makes of a figure; 0 for a single turn.
 export function unrest(reports, figure) {
   const steps = reports.slice(1).map((report, i) => Math.abs(figure.of(report) / figure.of(reports[i]) - 1));
-  return Math.round(100 * median(steps)) / 100;
+  return Math.round(100 * (median(steps) || 0)) / 100;
 }
 
 function text(value, digits) {

@@ -42,12 +42,6 @@ void stream_settle(const struct stream *stream)
         stream_gather_send(loop_of(stream)->gather);
 }
 
-/* There is TLS, and not the kernel's. */
-static bool encrypts(const struct stream *stream)
-{
-    return stream->is_secure && !stream_is_offloaded(stream);
-}
-
 static void forget_queue(struct stream *stream)
 {
     stream_queue_destroy(stream->queue);
@@ -60,7 +54,7 @@ static int send_end(struct stream *stream);
 /* After a write: sends what has come meanwhile, or what follows the last byte. */
 static int send_on(struct stream *stream)
 {
-    if (stream->queue->count > 0 || (encrypts(stream) && stream_tls_is_behind(stream)))
+    if (stream->queue->count > 0 || (stream_encrypts(stream) && stream_tls_is_behind(stream)))
         return send_queued(stream);
 
     bool is_last = stream->queue->is_last;
@@ -74,7 +68,7 @@ static void on_written(uv_write_t *request, int error)
     struct stream_queue *queue = container_of(request, struct stream_queue, request);
     struct stream *stream = queue->stream;
 
-    if (encrypts(stream))
+    if (stream_encrypts(stream))
         stream_tls_land(stream);
     else
         stream_queue_land(queue);
@@ -96,7 +90,7 @@ static int send_queued(struct stream *stream)
     uv_buf_t buffers[STREAM_QUEUE_FLIGHT_LIMIT];
     unsigned count = 1;
 
-    if (encrypts(stream)) {
+    if (stream_encrypts(stream)) {
         int error = stream_tls_launch(stream, buffers);
 
         if (error)
@@ -117,7 +111,8 @@ static struct stream_queue *queue_of(struct stream *stream)
 /* After something was queued: sends it, unless a write is in flight. */
 static int send_if_first(struct stream *stream)
 {
-    if (stream->queue->in_flight > 0 || (encrypts(stream) && stream_tls_is_in_flight(stream)))
+    if (stream->queue->in_flight > 0 ||
+        (stream_encrypts(stream) && stream_tls_is_in_flight(stream)))
         return 0;
 
     int error = send_queued(stream);
@@ -192,8 +187,9 @@ int stream_write(struct stream *stream, struct block *block, size_t offset)
 
 static bool gather(struct stream *stream, struct loop *loop, struct block *block, size_t offset)
 {
-    return stream->is_secure ? stream_tls_gather(stream, block, offset)
-                             : stream_gather_add(loop->gather, stream, block, offset);
+    if (stream->is_secure)
+        return stream_tls_gather(stream, block, offset);
+    return loop->gather && stream_gather_add(loop->gather, stream, block, offset);
 }
 
 int stream_write_gathered(struct stream *stream, struct loop *loop, struct block *block,
@@ -203,17 +199,18 @@ int stream_write_gathered(struct stream *stream, struct loop *loop, struct block
     if (stream_is_gathered(stream, loop))
         stream_gather_send(loop->gather);
 
-    bool may_wait = stream->is_ready && !stream->is_ended && !stream->queue && offset < block->size;
+    bool is_free = stream->is_ready && !stream->is_ended && !stream->queue && offset < block->size;
 
-    if (may_wait && !loop->gather &&
-        !stream->is_secure) /* as stream_write would find out, slowly */
-        return keep_rest(stream, block, offset,
-                         stream_send_now(stream->fd, block->data + offset, block->size - offset));
-    if (!may_wait || !gather(stream, loop, block, offset))
+    if (is_free && gather(stream, loop, block, offset)) {
+        stream->gather_turn = loop->gather_turn;
+        stream->written_bytes += block->size - offset;
+        return 0;
+    }
+    if (!is_free || stream->is_secure)
         return stream_write(stream, block, offset);
-    stream->gather_turn = loop->gather_turn;
-    stream->written_bytes += block->size - offset;
-    return 0;
+    /* stream_write would come to the same, and ask once more for all that is known by now. */
+    return keep_rest(stream, block, offset,
+                     stream_send_now(stream->fd, block->data + offset, block->size - offset));
 }
 
 void stream_gathered_left(struct stream *stream, struct block *block, size_t offset, size_t taken)

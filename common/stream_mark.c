@@ -20,7 +20,7 @@ size_t stream_queued_bytes(const struct stream *stream)
     /* libuv knows how much of its write the kernel has taken so far. */
     size_t in_flight = uv_stream_get_write_queue_size(&stream->uv.stream);
 
-    if (stream->is_secure && !stream_is_offloaded(stream))
+    if (stream_encrypts(stream))
         in_flight = stream_tls_plain_in_flight(stream, in_flight);
     return stream->queue->waiting_bytes + in_flight;
 }

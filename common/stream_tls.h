@@ -26,7 +26,7 @@ int stream_finish(struct stream *stream);
 /* The peer ended its side, or the connection broke. */
 void stream_break(struct stream *stream, int error);
 
-/* stream_tls.c: all for streams with TLS, but for the last one. */
+/* stream_tls.c: all for streams with TLS, but for the last two. */
 
 /* The stream is connected: the client speaks first. */
 void stream_tls_start(struct stream *stream);
@@ -72,5 +72,11 @@ void stream_tls_end(struct stream *stream);
 bool stream_tls_finish(struct stream *stream);
 
 void stream_tls_destroy(struct stream *stream);
+
+/* There is TLS, and not the kernel's. */
+static inline bool stream_encrypts(const struct stream *stream)
+{
+    return stream->is_secure && !stream_is_offloaded(stream);
+}
 
 #endif

@@ -44,8 +44,9 @@ function judge(mark, reports) {
 
 export function checkMark(mark, reports) {
   const { value, holds, text } = judge(mark, reports);
-  const isOthers = Number.isNaN(value) && mark.servers?.some(({ kind }) => kind === "peer");
-  const unfit = mark.unfit || (isOthers && "that is no fault of ours");
+  // checkDelivery has emptied what such a server reported.
+  const isPeerBad = mark.servers?.some((server) => server.kind === "peer" && !reports.get(server)[0].check);
+  const unfit = mark.unfit || (isPeerBad && "that is no fault of ours");
   if (unfit) skip(`${text}, but ${unfit}`);
   else check(text, holds);
   return { name: mark.name, value, holds, unfit: unfit || undefined };
@@ -66,10 +67,12 @@ export async function takeTurns(programs, { servers, load, rounds, peerRounds = 
   return reports;
 }
 
+const isBad = (report) => !report.check.passed || report.status !== 0;
+
 // What other people's servers get wrong is noted, and leaves their row empty; it is no fault of ours.
 export function checkDelivery(reports) {
   for (const [server, list] of reports) {
-    const bad = list.find((report) => !report.check.passed || report.status !== 0);
+    const bad = list.find(isBad);
     if (server.kind === "peer" && bad) {
       note(`${server.name}: no figures, since ${bad.check.trouble}`);
       reports.set(server, list.map(() => ({})));
@@ -108,9 +111,8 @@ export function describeMachine(placement) {
 
 // A mark is missed, and it is not that somebody lost messages or died.
 function isInDoubt({ marks }, reports) {
-  const ours = [...reports].filter(([{ kind }]) => kind !== "peer").flatMap(([, list]) => list);
-  const allWell = ours.every((report) => report.check.passed && report.status === 0);
-  return allWell && marks.some((mark) => !mark.unfit && !judge(mark, reports).holds);
+  const isWell = ([{ kind }, list]) => kind === "peer" || !list.some(isBad);
+  return [...reports].every(isWell) && marks.some((mark) => !mark.unfit && !judge(mark, reports).holds);
 }
 
 // As many rounds again of those that are judged: what a mark is missed by is often what the machine did meanwhile.
